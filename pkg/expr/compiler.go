@@ -1,0 +1,298 @@
+package expr
+
+import (
+	"slices"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/types"
+)
+
+// operand is a compiled part of an expression, on its way into the node above.
+type operand struct {
+	node     node
+	kind     kind
+	at       int64 // in the syntax tree
+	nullable bool
+	constant *constantNode // the node, when it is constant
+	elements []operand     // of a list; it has no node
+	// register is the node's, to be used again when the node above has its
+	// own; negative when nobody else may have it.
+	register int
+}
+
+const noRegister = -1
+
+// compiler makes nodes of a typed syntax tree, and hands out the registers and
+// masks that a frame will need.
+type compiler struct {
+	reading   *reading
+	registers []storage
+	free      [storeNone][]int // by storage
+	masks     int
+}
+
+// register finds a register for the value of a node that is evaluated after
+// everything compiled so far.
+func (c *compiler) register(k kind) int {
+	s := k.storage()
+	if n := len(c.free[s]); n > 0 {
+		r := c.free[s][n-1]
+		c.free[s] = c.free[s][:n-1]
+		return r
+	}
+	return c.fresh(k)
+}
+
+// fresh makes a new register.
+func (c *compiler) fresh(k kind) int {
+	c.registers = append(c.registers, k.storage())
+	return len(c.registers) - 1
+}
+
+// release frees the registers of operands whose values nobody needs any more.
+func (c *compiler) release(args ...operand) {
+	for _, a := range args {
+		if a.register != noRegister {
+			s := c.registers[a.register]
+			c.free[s] = append(c.free[s], a.register)
+		}
+	}
+}
+
+func (c *compiler) mask() int {
+	c.masks++
+	return c.masks - 1
+}
+
+// compile makes the node of e. Nothing here can go wrong that the reading has
+// let pass, but for constants: what fails in every row, and patterns.
+func (c *compiler) compile(e ast.Expr) (operand, *problem) {
+	switch e.Kind() { //nolint:exhaustive // the reading has refused the rest
+	case ast.LiteralKind:
+		return c.literal(e), nil
+	case ast.IdentKind:
+		for i, col := range c.reading.columns {
+			if e.AsIdent() == variable(i) {
+				return operand{
+					node: &columnNode{column: col, state: i}, kind: col.kind, at: e.ID(),
+					nullable: col.nullable, register: noRegister,
+				}, nil
+			}
+		}
+	case ast.ListKind:
+		list := operand{kind: kindList, at: e.ID(), register: noRegister}
+		for _, x := range e.AsList().Elements() {
+			o, p := c.compile(x)
+			if p != nil {
+				return operand{}, p
+			}
+			list.elements = append(list.elements, o)
+		}
+		return list, nil
+	case ast.CallKind:
+		call := e.AsCall()
+		exprs := call.Args()
+		if call.IsMemberFunction() {
+			exprs = append([]ast.Expr{call.Target()}, exprs...)
+		}
+		args := make([]operand, len(exprs))
+		for i, x := range exprs {
+			var p *problem
+			if args[i], p = c.compile(x); p != nil {
+				return operand{}, p
+			}
+		}
+		return c.call(e.ID(), c.reading.language.byTree[call.FunctionName()], args)
+	}
+	return operand{}, &problem{at: e.ID(), msg: "not supported"}
+}
+
+func (c *compiler) literal(e ast.Expr) operand {
+	o := operand{at: e.ID(), register: noRegister}
+	var v vector
+	switch x := e.AsLiteral().(type) {
+	case types.Int:
+		o.kind, v.ints = kindInt, []int64{int64(x)}
+	case types.Double:
+		o.kind, v.floats = kindDouble, []float64{float64(x)}
+	case types.String:
+		o.kind, v.strs = kindString, []string{string(x)}
+	case types.Bool:
+		o.kind, v.bits = kindBool, new(mask)
+		if x {
+			v.bits.set(0)
+		}
+	default:
+		o.kind = kindNull
+		return o
+	}
+	o.constant = newConstant(o.kind, &v, 0)
+	o.node = o.constant
+	return o
+}
+
+// call applies a function to compiled operands. When all are constant, so is
+// the result.
+func (c *compiler) call(at int64, f *function, args []operand) (operand, *problem) {
+	given := make([]kind, len(args))
+	constant := true
+	for i, a := range args {
+		given[i] = a.kind
+		constant = constant && (a.constant != nil || a.node == nil)
+	}
+	s := f.resolve(given)
+	if s == nil { // CEL lets null stand for a timestamp or a duration
+		return operand{}, mismatch(at, f, given)
+	}
+	if s.identity {
+		args[0].at = at
+		return args[0], nil
+	}
+	if constant {
+		folded, p := c.fold(at, f, s, args)
+		if p != nil || folded.constant != nil {
+			return folded, p
+		}
+	}
+	return c.apply(at, s, args, constant)
+}
+
+// fold computes an operation on constants. The result has no constant if it is null.
+func (c *compiler) fold(at int64, f *function, s *signature, args []operand) (operand, *problem) {
+	once := &compiler{reading: c.reading}
+	o, p := once.apply(at, s, slices.Clone(args), true)
+	if p != nil {
+		return operand{}, p
+	}
+	frame := newFrame(once.registers, once.masks, 0)
+	frame.begin(0, 1)
+	v := o.node.eval(frame, &frame.active)
+	switch {
+	case len(frame.errs) > 0:
+		return operand{}, &problem{at: at, msg: f.name + " fails in every row: " + frame.errs[0].Err.Error(), hint: constantHint(f)}
+	case frame.err != nil:
+		return operand{}, &problem{at: at, msg: f.name + " fails in every row: " + frame.err.Error()}
+	case v.nulls && !v.valid.has(0):
+		return operand{}, nil
+	}
+	o = operand{kind: o.kind, at: at, register: noRegister, constant: newConstant(o.kind, v, 0)}
+	o.node = o.constant
+	return o, nil
+}
+
+// constantHint is the form of the text that a cast wants.
+func constantHint(f *function) string {
+	switch f.name {
+	case "timestamp":
+		return `it is written timestamp("2001-01-31T13:45:00Z")`
+	case "duration":
+		return `it is written duration("1h30m")`
+	}
+	return ""
+}
+
+// apply makes the node of an operation. spread makes vectors of all constants,
+// for an operation on nothing else.
+func (c *compiler) apply(at int64, s *signature, args []operand, spread bool) (operand, *problem) {
+	for i := range args {
+		if i < len(s.args) && s.args[i] == kindDouble && args[i].kind == kindInt {
+			args[i] = c.widen(args[i])
+		}
+	}
+	if s.build != nil {
+		for i := range args {
+			args[i] = c.spread(args[i])
+		}
+		o := s.build(c, s, args)
+		o.at, o.kind = at, s.result
+		return o, nil
+	}
+	p := prepared{kernel: s.kernel, args: args, errs: s.errs, bounds: s.bounds}
+	if s.prepare != nil {
+		var wrong *problem
+		if p, wrong = s.prepare(s, args); wrong != nil {
+			return operand{}, wrong
+		}
+	}
+	n := &callNode{kind: s.result, kernel: p.kernel, derive: p.bounds, fallible: len(p.errs) > 0}
+	o := operand{node: n, kind: s.result, at: at}
+	for _, a := range p.args {
+		if spread || !s.scalars {
+			a = c.spread(a)
+		}
+		n.args = append(n.args, a.node)
+		o.nullable = o.nullable || a.nullable
+	}
+	// Before the operands' registers are free: the kernel writes into one while
+	// it reads the others.
+	n.register = c.register(s.result)
+	o.register = n.register
+	c.release(args...)
+	return o, nil
+}
+
+// widen makes a double of an int.
+func (c *compiler) widen(a operand) operand {
+	if a.constant != nil {
+		v := vector{floats: []float64{float64(a.constant.vector.ints[0])}}
+		a.constant = newConstant(kindDouble, &v, 0)
+		a.node, a.kind = a.constant, kindDouble
+		return a
+	}
+	// A register that nobody has had: the operands after a are compiled already,
+	// and what they work in was free then.
+	n := &callNode{kind: kindDouble, kernel: widenInts, args: []node{a.node}, derive: widenBounds, register: c.fresh(kindDouble)}
+	c.release(a)
+	a.node, a.kind, a.register = n, kindDouble, n.register
+	return a
+}
+
+// spread makes a vector of a constant. Bools are kept as vectors anyway.
+func (c *compiler) spread(a operand) operand {
+	if a.constant == nil || a.kind == kindBool {
+		return a
+	}
+	a.node = &spreadNode{constant: a.constant, register: c.fresh(a.kind)}
+	return a
+}
+
+func buildLogic(or bool) func(*compiler, *signature, []operand) operand {
+	return func(c *compiler, _ *signature, args []operand) operand {
+		n := &logicNode{or: or, left: args[0].node, right: args[1].node, register: c.register(kindBool), undecided: c.mask()}
+		c.release(args...)
+		return operand{node: n, nullable: args[0].nullable || args[1].nullable, register: n.register}
+	}
+}
+
+func buildChoose(c *compiler, s *signature, args []operand) operand {
+	n := &chooseNode{
+		kind: s.result, condition: args[0].node, yes: args[1].node, no: args[2].node,
+		register: c.register(s.result), takesYes: c.mask(), takesNo: c.mask(),
+	}
+	c.release(args...)
+	nullable := args[0].nullable || args[1].nullable || args[2].nullable || n.yes == nil || n.no == nil
+	return operand{node: n, nullable: nullable, register: n.register}
+}
+
+func buildCoalesce(c *compiler, s *signature, args []operand) operand {
+	n := &coalesceNode{kind: s.result, a: args[0].node, b: args[1].node, register: c.register(s.result), missing: c.mask()}
+	c.release(args...)
+	return operand{node: n, nullable: args[0].nullable && args[1].nullable, register: n.register}
+}
+
+func buildNullIf(c *compiler, s *signature, args []operand) operand {
+	n := &nullIfNode{
+		kind: s.result, a: args[0].node, b: args[1].node,
+		equal:    byStorage(s.result, equalKernel(intsOf), equalKernel(floatsOf), equalKernel(stringsOf), equalBools),
+		register: c.register(s.result), same: c.register(kindBool),
+	}
+	c.release(args...)
+	c.release(operand{register: n.same})
+	return operand{node: n, nullable: true, register: n.register}
+}
+
+func buildIsNull(c *compiler, _ *signature, args []operand) operand {
+	n := &isNullNode{of: args[0].node, register: c.register(kindBool)}
+	c.release(args...)
+	return operand{node: n, register: n.register}
+}

@@ -1,0 +1,140 @@
+package expr
+
+import (
+	"cel.dev/cel-go/common/types"
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// kind is a type of the language.
+type kind uint8
+
+const (
+	kindInvalid kind = iota // what the checker knows and the language does not: uint, bytes, map
+	kindInt
+	kindDouble
+	kindString
+	kindBool
+	kindTimestamp // microseconds since 1970-01-01T00:00:00Z
+	kindDuration  // microseconds
+	kindNull      // the literal null, a branch of ?: and nothing else
+	kindList      // a literal list, the right side of `in` and nothing else
+)
+
+// valueKinds are the kinds a column, or a result, can have.
+var valueKinds = [...]kind{kindInt, kindDouble, kindString, kindBool, kindTimestamp, kindDuration}
+
+func (k kind) String() string {
+	switch k {
+	case kindInt:
+		return "int"
+	case kindDouble:
+		return "double"
+	case kindString:
+		return "string"
+	case kindBool:
+		return "bool"
+	case kindTimestamp:
+		return "timestamp"
+	case kindDuration:
+		return "duration"
+	case kindNull:
+		return "null"
+	case kindList:
+		return "list"
+	case kindInvalid:
+	}
+	return "unknown"
+}
+
+// storage says which field of a vector holds the values of a kind.
+type storage uint8
+
+const (
+	storeInts storage = iota
+	storeFloats
+	storeStrings
+	storeBits
+	storeNone // a register whose values are slices of the batch
+)
+
+func (k kind) storage() storage {
+	switch k {
+	case kindDouble:
+		return storeFloats
+	case kindString:
+		return storeStrings
+	case kindBool:
+		return storeBits
+	case kindInt, kindTimestamp, kindDuration, kindNull, kindList, kindInvalid:
+	}
+	return storeInts
+}
+
+func (k kind) celType() *types.Type {
+	switch k {
+	case kindInt:
+		return types.IntType
+	case kindDouble:
+		return types.DoubleType
+	case kindString:
+		return types.StringType
+	case kindBool:
+		return types.BoolType
+	case kindTimestamp:
+		return types.TimestampType
+	case kindDuration:
+		return types.DurationType
+	case kindNull:
+		return types.NullType
+	case kindList:
+		// The elements are looked at one by one when the expression is compiled.
+		return types.NewListType(types.DynType)
+	case kindInvalid:
+	}
+	return types.ErrorType
+}
+
+func kindOf(t *types.Type) kind {
+	if t == nil {
+		return kindInvalid
+	}
+	switch t.Kind() { //nolint:exhaustive // the other kinds of CEL are not kinds of ours
+	case types.IntKind:
+		return kindInt
+	case types.DoubleKind:
+		return kindDouble
+	case types.StringKind:
+		return kindString
+	case types.BoolKind:
+		return kindBool
+	case types.TimestampKind:
+		return kindTimestamp
+	case types.DurationKind:
+		return kindDuration
+	case types.NullTypeKind:
+		return kindNull
+	case types.ListKind:
+		return kindList
+	}
+	return kindInvalid
+}
+
+// arrowType is the type of a result of the kind.
+func (k kind) arrowType() arrow.DataType {
+	switch k {
+	case kindInt:
+		return arrow.PrimitiveTypes.Int64
+	case kindDouble:
+		return arrow.PrimitiveTypes.Float64
+	case kindString:
+		return arrow.BinaryTypes.String
+	case kindBool:
+		return arrow.FixedWidthTypes.Boolean
+	case kindTimestamp:
+		return arrow.FixedWidthTypes.Timestamp_us
+	case kindDuration:
+		return arrow.FixedWidthTypes.Duration_us
+	case kindNull, kindList, kindInvalid:
+	}
+	return arrow.Null
+}

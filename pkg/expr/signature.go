@@ -1,0 +1,223 @@
+package expr
+
+import (
+	"slices"
+	"strings"
+)
+
+// function is one entry of the table of the language: everything there is to
+// know about a function or an operator. CEL's declarations, the compiler and
+// the reference page are made of it.
+type function struct {
+	name string // as it is written
+	tree string // its name in CEL's syntax tree; empty: the same
+	form string // how it is written, with names for its operands
+	in   chapter
+	// method says that x.name(y) means name(x, y).
+	method bool
+	// folds says that f(a, b, c) means f(a, f(b, c)).
+	folds bool
+	doc   string
+	// nulls says what nulls do; empty: a null operand gives null.
+	nulls string
+	// fails says when a row fails; empty when none can.
+	fails      string
+	signatures []signature
+	examples   []example
+}
+
+// signature is one way to call a function.
+type signature struct {
+	args   []kind
+	result kind
+	// widen says that an int will do where args has a double.
+	widen bool
+	// Exactly one of kernel, prepare, identity and build is set.
+	kernel kernel
+	// prepare makes the kernel when an expression is compiled, from what is
+	// constant then.
+	prepare func(s *signature, args []operand) (prepared, *problem)
+	// identity says that the result is the operand.
+	identity bool
+	// build makes the node of an operation that has its own ways with nulls or
+	// with the rows in which its operands are evaluated.
+	build func(c *compiler, s *signature, args []operand) operand
+	// scalars says that the kernel understands scalar operands (if not all of
+	// them are). Else the compiler makes vectors of them.
+	scalars bool
+	// errs are the row errors the operation itself can raise.
+	errs []error
+	// bounds derives the bounds of the result; nil: anything, failing if errs has any.
+	bounds func(args []bounds) bounds
+	// family and of are set by familyOf: the kinds that the signature is one of,
+	// and which one it is.
+	family []kind
+	of     kind
+}
+
+// prepared is what signature.prepare makes of a signature for one call.
+type prepared struct {
+	kernel kernel
+	args   []operand // those left to be evaluated
+	errs   []error
+	bounds func(args []bounds) bounds
+}
+
+// familyOf makes a signature for each of the kinds. The first kind must not
+// occur in the signatures as anything but the one that varies.
+func familyOf(kinds []kind, make func(k kind) signature) []signature {
+	family := []signature{}
+	for _, k := range kinds {
+		s := make(k)
+		s.family, s.of = kinds, k
+		family = append(family, s)
+	}
+	return family
+}
+
+// example is an expression over the sample row of the reference page.
+type example struct{ expression, result string }
+
+// chapter is where the reference page describes a function.
+type chapter uint8
+
+const (
+	inArithmetic chapter = iota
+	inComparison
+	inLogic
+	inNulls
+	inCasts
+	inNumbers
+	inText
+	inTime
+	chapters
+)
+
+func (c chapter) String() string {
+	return [...]string{
+		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time",
+	}[c]
+}
+
+// treeName is the name of the function in CEL's syntax tree.
+func (f *function) treeName() string {
+	if f.tree != "" {
+		return f.tree
+	}
+	return f.name
+}
+
+// operator says whether the function is written with signs.
+func (f *function) operator() bool { return f.tree != "" }
+
+// accepts says whether a call with operands of the kinds is this one. exact
+// leaves widening out.
+func (s *signature) accepts(args []kind, exact bool) bool {
+	if len(args) != len(s.args) {
+		return false
+	}
+	for i, want := range s.args {
+		if args[i] != want && (exact || !s.widen || want != kindDouble || args[i] != kindInt) {
+			return false
+		}
+	}
+	return true
+}
+
+// resolve finds the signature for operands of the kinds; nil when there is none.
+func (f *function) resolve(args []kind) *signature {
+	for _, exact := range []bool{true, false} {
+		for i := range f.signatures {
+			if s := &f.signatures[i]; s.accepts(args, exact) {
+				return s
+			}
+		}
+	}
+	return nil
+}
+
+// overloads lists the kinds of operands that the function takes, widening included.
+func (f *function) overloads() (all [][]kind) {
+	add := func(args []kind) {
+		if !slices.ContainsFunc(all, func(a []kind) bool { return slices.Equal(a, args) }) {
+			all = append(all, args)
+		}
+	}
+	for i := range f.signatures {
+		s := &f.signatures[i]
+		variants := [][]kind{nil}
+		for _, k := range s.args {
+			choices := []kind{k}
+			if s.widen && k == kindDouble {
+				choices = []kind{kindDouble, kindInt}
+			}
+			var longer [][]kind
+			for _, v := range variants {
+				for _, c := range choices {
+					longer = append(longer, append(slices.Clone(v), c))
+				}
+			}
+			variants = longer
+		}
+		for _, v := range variants {
+			add(v)
+		}
+	}
+	return all
+}
+
+// arities are the numbers of operands that the function takes, ascending.
+func (f *function) arities() (all []int) {
+	for i := range f.signatures {
+		all = append(all, len(f.signatures[i].args))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// shapes lists the signatures as the reference page and the errors show them. A
+// family is one line.
+func (f *function) shapes() (lines []string) {
+	for i := range f.signatures {
+		s := &f.signatures[i]
+		name := kind.String
+		if len(s.family) > 0 {
+			if s.of != s.family[0] {
+				continue
+			}
+			name = func(k kind) string {
+				if k == s.of {
+					return "T"
+				}
+				return k.String()
+			}
+		}
+		args := make([]string, len(s.args))
+		for j, k := range s.args {
+			args[j] = name(k)
+		}
+		line := f.shape(args, name(s.result))
+		if len(s.family) > 0 {
+			of := make([]string, len(s.family))
+			for j, k := range s.family {
+				of[j] = k.String()
+			}
+			line += "    T: " + strings.Join(of, ", ")
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// shape writes one signature the way the function is written.
+func (f *function) shape(args []string, result string) string {
+	switch {
+	case f.tree == "_?_:_":
+		return args[0] + " ? " + args[1] + " : " + args[2] + " -> " + result
+	case f.operator() && len(args) == 1:
+		return f.name + args[0] + " -> " + result
+	case f.operator():
+		return args[0] + " " + f.name + " " + args[1] + " -> " + result
+	}
+	return f.name + "(" + strings.Join(args, ", ") + ") -> " + result
+}
