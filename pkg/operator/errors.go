@@ -1,0 +1,21 @@
+package operator
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrSchema is wrapped by an operator's error when a batch does not have the schema
+// that the operator was made for.
+var ErrSchema = errors.New("batch does not match the operator's schema")
+
+// PanicError is an operator's panic, caught by [Chain.Run]. Value and Stack are for
+// the log of whoever mends the operator; Value may hold anything, a row's value
+// too, so Error leaves it out.
+type PanicError struct {
+	Operator string // label
+	Value    any
+	Stack    []byte
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("operator %s panicked", e.Operator) }
