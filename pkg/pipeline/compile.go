@@ -1,0 +1,375 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/expr"
+	"github.com/levada-data/levada/pkg/operator"
+)
+
+// Pipeline is a spec compiled against the schema of its source.
+type Pipeline struct {
+	Spec   *Spec
+	Source *arrow.Schema // what the source emits: its columns narrowed to those that are needed
+	Stages []*Stage
+	Out    *arrow.Schema // what the sink receives; the offsets column is not in it
+	Prune  []Prune
+}
+
+// Stage is a compiled stage.
+type Stage struct {
+	Name    string
+	Chain   *operator.Chain // nil for an external stage
+	In, Out *arrow.Schema
+}
+
+// Prune is a filter that may be judged by the statistics of a row group: nothing
+// before it drops a row, fails one, or changes what it reads.
+type Prune struct {
+	Operator string // label with the stage's name, as in the books: "protect/filter[0]"
+	Program  *expr.Program
+}
+
+// columnTypes are the types that an external stage may declare.
+var columnTypes = map[string]arrow.DataType{
+	"int64": arrow.PrimitiveTypes.Int64, "int32": arrow.PrimitiveTypes.Int32, "float64": arrow.PrimitiveTypes.Float64,
+	"float32": arrow.PrimitiveTypes.Float32, "string": arrow.BinaryTypes.String, "bool": arrow.FixedWidthTypes.Boolean,
+	"binary": arrow.BinaryTypes.Binary, "timestamp": arrow.FixedWidthTypes.Timestamp_us, "date": arrow.FixedWidthTypes.Date32,
+}
+
+// ColumnTypes lists the types that an external stage may declare.
+func ColumnTypes() []string { return slices.Sorted(maps.Keys(columnTypes)) }
+
+// Compile infers the schema through every operator. source is the schema of the
+// source as it is: Compile narrows it to the columns that are needed, and gives the
+// same for a schema that is narrowed already. The error is an [Errors].
+func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
+	// Metadata of files must not tell batches of one run apart.
+	source = plain(source)
+	c := &compiler{parser: parser{spec: s}}
+	declared := c.declared(source)
+	whole := c.pipeline(declared)
+	if len(c.errs) > 0 {
+		return nil, c.errs.sorted()
+	}
+	needed := c.needed(whole, declared)
+	if needed.NumFields() == declared.NumFields() {
+		return whole, nil
+	}
+	narrow := &compiler{parser: parser{spec: s}}
+	p := narrow.pipeline(needed)
+	if len(narrow.errs) > 0 {
+		return nil, narrow.errs.sorted()
+	}
+	return p, nil
+}
+
+// plain drops metadata of schema and fields.
+func plain(s *arrow.Schema) *arrow.Schema {
+	fields := slices.Clone(s.Fields())
+	for i := range fields {
+		fields[i].Metadata = arrow.Metadata{}
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+type compiler struct{ parser }
+
+// declared is the source's schema after source.parquet.columns.
+func (c *compiler) declared(source *arrow.Schema) *arrow.Schema {
+	q := c.spec.Source.Parquet
+	if q != nil && slices.ContainsFunc(source.Fields(), func(f arrow.Field) bool { return f.Name == blocks.OffsetsColumn }) {
+		c.fail(q.node, "source.parquet", "rename it at the source", "the source has a column of the reserved name %q", blocks.OffsetsColumn)
+	}
+	if q == nil || len(q.Columns) == 0 {
+		return source
+	}
+	sel, err := operator.Select(source, q.Columns)
+	if err != nil {
+		c.columnError(q.node, "source.parquet.columns", source, err)
+		return source
+	}
+	return sel.Out()
+}
+
+// columnError reports an operator's complaint about a column, with the nearest name.
+func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err error) {
+	if ce := (*operator.ColumnError)(nil); errors.As(err, &ce) {
+		hint := ce.Hint
+		if hint == "" {
+			hint = "columns here: " + strings.Join(names(in), ", ")
+			if near := nearest(ce.Column, names(in)); near != "" {
+				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
+			}
+		}
+		c.fail(n, path, hint, "%s", (&operator.ColumnError{Column: ce.Column, Msg: ce.Msg}).Error())
+		return
+	}
+	c.fail(n, path, "", "%s", err)
+}
+
+func names(s *arrow.Schema) []string {
+	out := make([]string, s.NumFields())
+	for i, f := range s.Fields() {
+		out[i] = f.Name
+	}
+	return out
+}
+
+// pipeline compiles all stages over a source schema.
+func (c *compiler) pipeline(source *arrow.Schema) *Pipeline {
+	p := &Pipeline{Spec: c.spec, Source: source}
+	at := source
+	for i := range c.spec.Stages {
+		st := c.stage(&c.spec.Stages[i], at)
+		p.Stages = append(p.Stages, st)
+		at = st.Out
+	}
+	p.Out = at
+	c.checkSink(at)
+	if len(c.errs) == 0 {
+		p.Prune = prunable(p)
+	}
+	return p
+}
+
+func (c *compiler) stage(s *StageSpec, in *arrow.Schema) *Stage {
+	st := &Stage{Name: s.Name, In: in, Out: in}
+	if s.External != nil {
+		fields := slices.Clone(in.Fields())
+		for _, col := range s.External.Columns {
+			f := arrow.Field{Name: col.Name, Type: columnTypes[col.Type], Nullable: true}
+			if i := slices.IndexFunc(fields, func(f arrow.Field) bool { return f.Name == col.Name }); i >= 0 {
+				fields[i] = f
+			} else {
+				fields = append(fields, f)
+			}
+		}
+		st.Out = arrow.NewSchema(fields, nil)
+		return st
+	}
+	var ops []operator.Operator
+	for i := range s.Transform {
+		op := c.operator(&s.Transform[i], st.Out)
+		if op == nil {
+			continue // reported; go on with the schema as it was, to find more
+		}
+		ops = append(ops, op)
+		st.Out = op.Out()
+	}
+	st.Chain = operator.NewChain(ops...)
+	return st
+}
+
+// operator compiles one operator; nil when it was reported as wrong.
+func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator {
+	path := join(o.path, o.Kind)
+	var (
+		op  operator.Operator
+		err error
+	)
+	switch o.Kind {
+	case "select":
+		op, err = operator.Select(in, o.Names)
+	case "drop":
+		op, err = operator.Remove(in, o.Names)
+	case "rename":
+		pairs := map[string]string{}
+		for _, r := range o.Rename {
+			pairs[r.Old] = r.New
+		}
+		op, err = operator.Rename(in, pairs)
+	case "filter":
+		prog := c.expression(o.node, path, o.Expr, in)
+		if prog == nil {
+			return nil
+		}
+		op, err = operator.Filter(in, prog)
+	case "with":
+		var cols []operator.Computed
+		bad := len(c.errs)
+		for _, a := range o.With {
+			if prog := c.expression(a.node, join(path, a.Column), a.Expr, in); prog != nil {
+				cols = append(cols, operator.Computed{Name: a.Column, Program: prog})
+			}
+		}
+		if len(c.errs) > bad {
+			return nil
+		}
+		op, err = operator.With(in, cols)
+	default:
+		return nil // the parser has reported it
+	}
+	if err != nil {
+		c.columnError(c.nodeFor(o, err), path, in, err)
+		return nil
+	}
+	return op
+}
+
+// nodeFor is the place of the column that an error names, else the operator's.
+func (c *compiler) nodeFor(o *OperatorSpec, err error) nodeOf {
+	if ce := (*operator.ColumnError)(nil); errors.As(err, &ce) {
+		for _, n := range o.items {
+			if n.Value == ce.Column {
+				return n
+			}
+		}
+		for _, r := range o.Rename {
+			if r.Old == ce.Column || r.New == ce.Column {
+				return r.node
+			}
+		}
+	}
+	return o.node
+}
+
+// expression compiles an expression; an error inside it is placed inside it.
+func (c *compiler) expression(n nodeOf, path, src string, in *arrow.Schema) *expr.Program {
+	prog, err := expr.Compile(src, in)
+	if err == nil {
+		return prog
+	}
+	e := c.spec.errorAt(n, path, "", "%s", err)
+	if xe := (*expr.Error)(nil); errors.As(err, &xe) {
+		e.Msg, e.Hint = xe.Msg, xe.Hint
+		c.spec.inside(e, n, xe)
+	}
+	c.errs = append(c.errs, e)
+	return nil
+}
+
+func (c *compiler) checkSink(out *arrow.Schema) {
+	k := c.spec.Sink.Parquet
+	if k == nil {
+		return
+	}
+	if err := blocks.CheckSchema(out); err != nil {
+		c.fail(k.node, "sink.parquet", "drop the column, or read another file", "%s", err)
+	}
+	for i, name := range k.PartitionBy {
+		at := fmt.Sprintf("sink.parquet.partition_by[%d]", i)
+		idx, err := operator.Column(out, name)
+		if err != nil {
+			c.columnError(k.partition[min(i, len(k.partition)-1)], at, out, err)
+			continue
+		}
+		if t := out.Field(idx).Type; !partitionable(t) {
+			c.fail(k.partition[min(i, len(k.partition)-1)], at, "partition by a string, an integer, a boolean or a date", "column %q is %s", name, t)
+		}
+		if slices.Contains(k.PartitionBy[:i], name) {
+			c.fail(k.partition[min(i, len(k.partition)-1)], at, "name each column once", "column %q is there twice", name)
+		}
+	}
+	if len(k.PartitionBy) > 0 && len(k.PartitionBy) >= out.NumFields() {
+		c.fail(k.node, "sink.parquet.partition_by", "partition columns are not stored in the files", "no column is left to write")
+	}
+	if k.PreserveOrder && len(k.PartitionBy) > 0 {
+		// Rule 24: rows of one partition come from all over the source.
+		c.fail(k.node, "sink.parquet.preserve_order", "leave one of them out", "preserve_order and partition_by exclude each other")
+	}
+}
+
+func partitionable(t arrow.DataType) bool {
+	switch t.ID() {
+	case arrow.STRING, arrow.LARGE_STRING, arrow.BOOL, arrow.DATE32,
+		arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64, arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
+		return true
+	}
+	return false
+}
+
+// needed narrows the source to the columns that something reads or the sink keeps.
+func (c *compiler) needed(p *Pipeline, source *arrow.Schema) *arrow.Schema {
+	want := map[string]bool{}
+	for _, name := range names(p.Out) {
+		want[name] = true
+	}
+	// Backwards: what must be there before an operator, for what is wanted after it.
+	for i := len(p.Stages) - 1; i >= 0; i-- {
+		st := c.spec.Stages[i]
+		if st.External != nil {
+			for _, name := range names(p.Stages[i].In) {
+				want[name] = true // nobody knows what it reads
+			}
+			continue
+		}
+		for j := len(st.Transform) - 1; j >= 0; j-- {
+			before(&st.Transform[j], p.Stages[i].Chain.Operators()[j], want)
+		}
+	}
+	var fields []arrow.Field
+	for _, f := range source.Fields() {
+		if want[f.Name] {
+			fields = append(fields, f)
+		}
+	}
+	if len(fields) == 0 && source.NumFields() > 0 {
+		fields = append(fields, source.Field(0)) // rows are counted in some column
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+// before changes want from what is needed after an operator to what is needed
+// before it.
+func before(o *OperatorSpec, op operator.Operator, want map[string]bool) {
+	switch o.Kind {
+	case "select", "drop": // must exist when the narrowed schema is compiled
+		for _, name := range o.Names {
+			want[name] = true
+		}
+	case "rename":
+		back := map[string]string{}
+		for _, r := range o.Rename {
+			back[r.New] = r.Old
+			delete(want, r.New)
+		}
+		for _, old := range back {
+			want[old] = true
+		}
+	case "filter":
+		for _, name := range op.(operator.Reader).Reads() {
+			want[name] = true
+		}
+	case "with":
+		reads := op.(operator.Reader).Reads()
+		for _, a := range o.With {
+			delete(want, a.Column)
+		}
+		for _, name := range reads {
+			want[name] = true
+		}
+	}
+}
+
+// prunable lists the filters that a row group's statistics may decide: those at the
+// head of the first stage. Behind the first operator that computes, a row could have
+// failed before it reached the filter, and the books would differ.
+func prunable(p *Pipeline) []Prune {
+	if len(p.Stages) == 0 || p.Stages[0].Chain == nil {
+		return nil
+	}
+	var out []Prune
+	for i, op := range p.Stages[0].Chain.Operators() {
+		switch op.Kind() {
+		case "select", "drop":
+			continue
+		case "filter":
+			// Only the first: a second one would be booked for rows that the first had
+			// dropped.
+			return append(out, Prune{
+				Operator: p.Stages[0].Name + "/" + operator.Label(op.Kind(), i),
+				Program:  op.(interface{ Predicate() *expr.Program }).Predicate(),
+			})
+		}
+		return nil
+	}
+	return nil
+}

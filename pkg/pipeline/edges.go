@@ -1,0 +1,40 @@
+package pipeline
+
+// minEdge is the least bound of an edge, in bytes: two blocks of the largest size,
+// and as much again on their way.
+const minEdge = 16 << 20
+
+// Bounds that an edge gets when the spec does not name one.
+const (
+	smallestDefaultEdge = 64 << 20
+	largestDefaultEdge  = 4 << 30
+)
+
+// EdgeBytes is the bound of each edge of a run, fixed when it starts. Writers pin
+// the blocks of their open files in the edge until they commit; blocks are Arrow,
+// about four times the size of the Parquet they become. So an edge holds four target
+// files, and the windows of its users. storeLeft is what the server's store may still
+// reserve (-1: unknown), and edges how many edges share it. The spec's
+// policies.edge_bytes wins. A store too small is a [*StoreTooSmallError].
+func EdgeBytes(s *Spec, storeLeft int64, edges int) (int64, error) {
+	want := s.Policies.EdgeBytes
+	explicit := want > 0
+	if !explicit {
+		target := int64(0)
+		if s.Sink.Parquet != nil {
+			target = s.Sink.Parquet.TargetFile
+		}
+		want = min(max(4*target+smallestDefaultEdge, smallestDefaultEdge), largestDefaultEdge)
+	}
+	if storeLeft < 0 {
+		return want, nil
+	}
+	fair := storeLeft / int64(max(edges, 1))
+	if want <= fair {
+		return want, nil
+	}
+	if explicit || fair < minEdge {
+		return 0, &StoreTooSmallError{Edges: edges, Want: max(want, minEdge), Have: storeLeft}
+	}
+	return fair, nil
+}

@@ -1,0 +1,132 @@
+package pipeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Error is one thing that is wrong with a spec.
+type Error struct {
+	File   string // as it was given to Parse
+	Line   int    // from 1; 0 when the error has no place
+	Column int    // in characters, from 1
+	Path   string // "stages[0].transform[2].filter"
+	Msg    string
+	Hint   string // what to do; may be empty
+
+	source string // the line itself
+}
+
+// Error gives place, path, message and remedy in one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.File != "" {
+		fmt.Fprintf(&b, "%s:", e.File)
+	}
+	if e.Line > 0 {
+		fmt.Fprintf(&b, "%d:%d:", e.Line, e.Column)
+	}
+	if b.Len() > 0 {
+		b.WriteByte(' ')
+	}
+	if e.Path != "" {
+		fmt.Fprintf(&b, "%s: ", e.Path)
+	}
+	b.WriteString(e.Msg)
+	if e.Hint != "" {
+		fmt.Fprintf(&b, " (%s)", e.Hint)
+	}
+	return b.String()
+}
+
+// Pretty renders the error with the line of the spec and a caret under its place.
+func (e *Error) Pretty() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "error: %s\n", e.Msg)
+	if e.Line > 0 {
+		gutter := len(fmt.Sprint(e.Line))
+		fmt.Fprintf(&b, "%*s--> %s:%d:%d", gutter, "", e.File, e.Line, e.Column)
+		if e.Path != "" {
+			fmt.Fprintf(&b, "  %s", e.Path)
+		}
+		fmt.Fprintf(&b, "\n%*s |\n%d | %s\n%*s | %s^\n", gutter, "", e.Line, e.source, gutter, "", strings.Repeat(" ", max(e.Column-1, 0)))
+	} else if e.Path != "" {
+		fmt.Fprintf(&b, "  in %s %s\n", e.File, e.Path)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "  help: %s\n", e.Hint)
+	}
+	return b.String()
+}
+
+// Errors is everything that is wrong with a spec, in the order of its lines.
+type Errors []*Error
+
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Pretty renders all of them.
+func (es Errors) Pretty() string {
+	var b strings.Builder
+	for _, e := range es {
+		b.WriteString(e.Pretty())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func (es Errors) sorted() Errors {
+	slices.SortStableFunc(es, func(a, b *Error) int { return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column)) })
+	return es
+}
+
+// StoreTooSmallError says that the broker's store cannot hold a run's edges.
+type StoreTooSmallError struct {
+	Edges int
+	Want  int64 // bytes of each edge
+	Have  int64 // bytes of the store for all of them
+}
+
+func (e *StoreTooSmallError) Error() string {
+	return fmt.Sprintf("the server's store is too small: %d edges of %d MiB each do not fit its %d MiB: "+
+		"lower policies.edge_bytes (at least %d MiB) or sink.parquet.target_file, or give the server a larger max_file_store",
+		e.Edges, e.Want>>20, e.Have>>20, minEdge>>20)
+}
+
+// nearest returns the name that was probably meant, or "".
+func nearest(name string, names []string) string {
+	best, dist := "", max(len(name)/2, 1)+1
+	for _, n := range names {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < dist {
+			best, dist = n, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diag := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,130 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/dustin/go-humanize"
+)
+
+// Facts are what a planner found out about the source, for [Explain].
+type Facts struct {
+	Files, RowGroups, Tasks, Blocks int
+	Rows, Bytes                     int64 // of the source as it is
+	PrunedRows                      int64
+	PrunedGroups                    int
+	BlockBytes, EdgeBytes           int64
+}
+
+// Explain writes what a run of the pipeline would do: stages, tasks, blocks, where
+// each operator runs, what is pruned, what each edge may hold.
+func Explain(w io.Writer, p *Pipeline, f Facts) error {
+	b := &strings.Builder{}
+	fmt.Fprintf(b, "pipeline %s (%s)\n\n", p.Spec.Name, p.Spec.Hash())
+	fmt.Fprintf(b, "source  %s\n", sourceText(p.Spec))
+	fmt.Fprintf(b, "        %s rows, %s, %d files, %d row groups\n", humanize.Comma(f.Rows), size(f.Bytes), f.Files, f.RowGroups)
+	if len(p.Prune) > 0 {
+		fmt.Fprintf(b, "        pruned by statistics: %d row groups, %s rows, for %s: %s\n", f.PrunedGroups, humanize.Comma(f.PrunedRows), p.Prune[0].Operator, p.Prune[0].Program)
+	} else {
+		b.WriteString("        nothing is pruned: the first stage does not begin with a filter\n")
+	}
+	fmt.Fprintf(b, "        %d tasks, about %d blocks of at most %s\n", f.Tasks, f.Blocks, size(f.BlockBytes))
+	fmt.Fprintf(b, "        runs in: levada reader\n")
+	schema(b, p.Source)
+	edge := func(from, to string) {
+		fmt.Fprintf(b, "   │\n   │ edge %s → %s: durable, holds %s, then %s waits\n   ▼\n", from, to, size(f.EdgeBytes), from)
+	}
+	from := "source"
+	for _, st := range p.Stages {
+		edge(from, st.Name)
+		if st.Chain == nil {
+			fmt.Fprintf(b, "stage   %s: external\n        runs in: a process of your own\n", st.Name)
+		} else {
+			fmt.Fprintf(b, "stage   %s\n        runs in: levada transform\n", st.Name)
+			for i, op := range p.Spec.stage(st.Name).Transform {
+				fmt.Fprintf(b, "        %d. %s\n", i+1, op.text())
+			}
+		}
+		if !st.In.Equal(st.Out) {
+			schema(b, st.Out)
+		}
+		from = st.Name
+	}
+	edge(from, "sink")
+	k := p.Spec.Sink.Parquet
+	fmt.Fprintf(b, "sink    %s\n", k.URI)
+	fmt.Fprintf(b, "        runs in: levada writer\n")
+	fmt.Fprintf(b, "        %s, files of %s, row groups of %s rows, mode %s, visible: %s\n", k.Compression, size(k.TargetFile), humanize.Comma(k.RowsPerGroup), k.Mode, visibleText(p.Spec.Policies.Visibility))
+	if len(k.PartitionBy) > 0 {
+		fmt.Fprintf(b, "        partitioned by %s: a cut closes the files of all partitions together, so many values make many small files\n", strings.Join(k.PartitionBy, ", "))
+	}
+	fmt.Fprintf(b, "        a cut at the latest after %s\n", p.Spec.Policies.MaxAge)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) } //nolint:gosec // not negative
+
+func schema(b *strings.Builder, s *arrow.Schema) {
+	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, f := range s.Fields() {
+		null := ""
+		if f.Nullable {
+			null = "nullable"
+		}
+		fmt.Fprintf(tw, "          %s\t%s\t%s\n", f.Name, f.Type, null)
+	}
+	_ = tw.Flush() // a strings.Builder takes everything
+}
+
+func sourceText(s *Spec) string {
+	if s.Source.Range != nil {
+		return fmt.Sprintf("range of %s", humanize.Comma(s.Source.Range.Rows))
+	}
+	return strings.Join(s.Source.Parquet.URI, ", ")
+}
+
+func visibleText(v Visibility) string {
+	if v == VisibilityRun {
+		return "all at the end"
+	}
+	return "each file at its commit"
+}
+
+func (c Compression) String() string {
+	if c.Level > 0 {
+		return fmt.Sprintf("%s:%d", c.Codec, c.Level)
+	}
+	return c.Codec
+}
+
+func (s *Spec) stage(name string) *StageSpec {
+	i := slices.IndexFunc(s.Stages, func(st StageSpec) bool { return st.Name == name })
+	return &s.Stages[i]
+}
+
+// text is the operator in one line.
+func (o *OperatorSpec) text() string {
+	switch o.Kind {
+	case "filter":
+		return "filter " + o.Expr
+	case "rename":
+		parts := make([]string, len(o.Rename))
+		for i, r := range o.Rename {
+			parts[i] = r.Old + " to " + r.New
+		}
+		return "rename " + strings.Join(parts, ", ")
+	case "with":
+		parts := make([]string, len(o.With))
+		for i, a := range o.With {
+			parts[i] = a.Column + " = " + a.Expr
+		}
+		return "with " + strings.Join(parts, ", ")
+	default:
+		return o.Kind + " " + strings.Join(o.Names, ", ")
+	}
+}

@@ -1,0 +1,203 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// APIVersion is the version of specs that this package reads.
+const APIVersion = "levada/v1"
+
+// Spec is a parsed pipeline. Its exported fields, as JSON, are its canonical form:
+// defaults filled in, comments and formatting gone.
+type Spec struct {
+	APIVersion string      `json:"apiVersion"`
+	Name       string      `json:"name"`
+	Source     Source      `json:"source"`
+	Stages     []StageSpec `json:"stages,omitempty"`
+	Sink       Sink        `json:"sink"`
+	Policies   Policies    `json:"policies"`
+
+	file  string
+	lines []string
+}
+
+// Source is where rows come from: exactly one of its fields is set.
+type Source struct {
+	Parquet *ParquetSource `json:"parquet,omitempty"`
+	Range   *RangeSource   `json:"range,omitempty"`
+}
+
+// ParquetSource reads Parquet files.
+type ParquetSource struct {
+	URI     []string `json:"uri"`               // files, directories or globs
+	Columns []string `json:"columns,omitempty"` // only these; all when empty
+
+	node *yaml.Node
+}
+
+// RangeSource gives the whole numbers from 0, without a file.
+type RangeSource struct {
+	Rows   int64  `json:"rows"`
+	Column string `json:"column"` // name; "id" by default
+}
+
+// StageSpec is one stage: operators that run together, or a stage of the user's own.
+type StageSpec struct {
+	Name      string         `json:"name"`
+	Transform []OperatorSpec `json:"transform,omitempty"`
+	External  *External      `json:"external,omitempty"`
+
+	node *yaml.Node
+	path string
+}
+
+// External is a stage that a process of the user's own serves. Its rows are those
+// that come in, with the declared columns added or replaced.
+type External struct {
+	Columns []ColumnSpec `json:"columns"`
+}
+
+// ColumnSpec declares a column of an external stage.
+type ColumnSpec struct {
+	Name string `json:"name"`
+	Type string `json:"type"` // one of [ColumnTypes]
+
+	node *yaml.Node
+}
+
+// OperatorSpec is one operator of a stage: its kind and the field of that kind.
+type OperatorSpec struct {
+	Kind   string       `json:"kind"`
+	Names  []string     `json:"names,omitempty"`  // select, drop
+	Rename []Pair       `json:"rename,omitempty"` // rename: old to new
+	Expr   string       `json:"expr,omitempty"`   // filter
+	With   []Assignment `json:"with,omitempty"`   // with, in the order of the spec
+
+	node  *yaml.Node
+	items []*yaml.Node // of Names
+	path  string
+}
+
+// Pair is one entry of a rename.
+type Pair struct {
+	Old string `json:"old"`
+	New string `json:"new"`
+
+	node *yaml.Node
+}
+
+// Assignment is one entry of a with.
+type Assignment struct {
+	Column string `json:"column"`
+	Expr   string `json:"expr"`
+
+	key, node *yaml.Node
+}
+
+// Sink is where rows go.
+type Sink struct {
+	Parquet *ParquetSink `json:"parquet"`
+}
+
+// ParquetSink writes Parquet files into a directory.
+type ParquetSink struct {
+	URI           string      `json:"uri"`
+	PartitionBy   []string    `json:"partition_by,omitempty"` // columns; become Hive directories
+	TargetFile    int64       `json:"target_file"`            // bytes at which a file is closed
+	RowsPerGroup  int64       `json:"rows_per_group"`
+	Compression   Compression `json:"compression"`
+	Mode          Mode        `json:"mode"`
+	PreserveOrder bool        `json:"preserve_order,omitempty"`
+	Empty         Empty       `json:"empty"`
+	MaxOpenFiles  int         `json:"max_open_files"` // of one writer lane
+
+	node      *yaml.Node
+	partition []*yaml.Node
+	mode      *yaml.Node
+}
+
+// Compression is a codec and its level; 0 is the codec's default.
+type Compression struct {
+	Codec string `json:"codec"` // "none", "snappy", "zstd"
+	Level int    `json:"level,omitempty"`
+}
+
+// Mode says what a run does when the sink has data.
+type Mode string
+
+// The modes.
+const (
+	ModeError     Mode = "error"     // refuse to run
+	ModeAppend    Mode = "append"    // add files
+	ModeOverwrite Mode = "overwrite" // replace what was there when the run is done
+	ModeIgnore    Mode = "ignore"    // do nothing, successfully
+)
+
+// Empty says what a run without rows does.
+type Empty string
+
+// The ways to be empty.
+const (
+	EmptyFile  Empty = "file"  // write one file with the schema and no rows
+	EmptyError Empty = "error" // fail
+)
+
+// Visibility says when output shows.
+type Visibility string
+
+// The visibilities.
+const (
+	VisibilityFile Visibility = "file" // each file at its commit
+	VisibilityRun  Visibility = "run"  // all files together at the end
+)
+
+// Policies are how a run behaves.
+type Policies struct {
+	MaxDeadRows  int64         `json:"max_dead_rows"` // more of them fail the run
+	Visibility   Visibility    `json:"visibility"`
+	MaxAge       time.Duration `json:"max_age"`       // at which a writer commits what it holds
+	RequeueAfter time.Duration `json:"requeue_after"` // of standing still, before owed tasks are queued again
+	BlockBytes   int64         `json:"block_bytes,omitempty"`
+	EdgeBytes    int64         `json:"edge_bytes,omitempty"`
+	Workers      int           `json:"workers,omitempty"`
+
+	node *yaml.Node
+	vis  *yaml.Node
+}
+
+// Hash identifies what the spec says, however it is written: 16 hexadecimal
+// characters.
+func (s *Spec) Hash() string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		panic(err) // a struct of strings and numbers can always be encoded
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+// Absolute makes the local paths of the spec absolute, relative to dir, so that
+// processes in other directories read and write the same files.
+func (s *Spec) Absolute(dir string) {
+	abs := func(p string) string {
+		if strings.Contains(p, "://") || filepath.IsAbs(p) {
+			return p
+		}
+		return filepath.Join(dir, p)
+	}
+	if s.Source.Parquet != nil {
+		for i, u := range s.Source.Parquet.URI {
+			s.Source.Parquet.URI[i] = abs(u)
+		}
+	}
+	if s.Sink.Parquet != nil {
+		s.Sink.Parquet.URI = abs(s.Sink.Parquet.URI)
+	}
+}
