@@ -1,0 +1,298 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Input is a process' share of one work queue: a durable pull consumer that all
+// processes of a role have in common. It keeps a bounded window of messages, sends
+// in-progress for every message that is not settled (also those that its reader
+// holds for long), and makes the stream and the consumer again when someone
+// deletes them. One reader; settling is safe from any goroutine.
+type Input struct {
+	c        *Conn
+	stream   jetstream.StreamConfig
+	consumer jetstream.ConsumerConfig
+	window   int
+	ready    chan *Delivery // capacity: the window
+	meter    *Meter
+	alive    func(context.Context) error // an error once the run has ended: its streams stay deleted
+
+	mu     sync.Mutex
+	credit int // messages that may still be asked for
+	freed  chan struct{}
+	live   map[*Delivery]struct{} // delivered and not settled
+}
+
+// Delivery is one message of a work queue and the duty to settle it: exactly one
+// of Ack, Nak and Term. What is never settled is delivered again.
+type Delivery struct {
+	in   *Input
+	msg  jetstream.Msg
+	held bool
+}
+
+// input opens a consumer named name on a stream. window is how many messages may
+// be delivered and neither settled nor held.
+func (r *Run) input(stream jetstream.StreamConfig, name string, window int, meter *Meter) *Input {
+	c := r.c
+	return &Input{
+		c: c, alive: r.alive, stream: stream, window: window, meter: meter,
+		consumer: jetstream.ConsumerConfig{
+			Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.cfg.AckWait,
+			MaxDeliver: -1, MaxAckPending: 1 << 20, MaxWaiting: 1 << 16, // more than any hold (rule 16); never the default of 1000
+			Replicas: c.cfg.Replicas,
+		},
+		ready: make(chan *Delivery, window), credit: window, freed: make(chan struct{}, 1), live: map[*Delivery]struct{}{},
+	}
+}
+
+// Serve fetches until intake ends, and keeps what is held alive until work ends.
+func (in *Input) Serve(intake, work context.Context) {
+	var wg sync.WaitGroup
+	wg.Go(func() { in.keepAlive(work) })
+	in.fetch(intake)
+	in.giveBack()
+	wg.Wait()
+}
+
+// giveBack returns what was fetched and that nobody took, so that others need
+// not wait for the ack wait.
+func (in *Input) giveBack() {
+	for {
+		select {
+		case d := <-in.ready:
+			d.Nak(0)
+		default:
+			return
+		}
+	}
+}
+
+func (in *Input) fetch(ctx context.Context) {
+	var cons jetstream.Consumer
+	for n := 0; ctx.Err() == nil; {
+		want, err := in.wanted(ctx)
+		if err != nil {
+			return
+		}
+		if cons == nil {
+			if cons, err = in.open(ctx); err != nil {
+				in.c.log.DebugContext(ctx, "input not open", slog.String("stream", in.stream.Name), slog.Any("error", err))
+				cons = nil
+				if pause(ctx, backoff(n)) != nil {
+					return
+				}
+				n++
+				continue
+			}
+		}
+		got, err := in.pull(ctx, cons, want)
+		if got > 0 {
+			n = 0
+		}
+		if err != nil && ctx.Err() == nil {
+			in.c.log.DebugContext(ctx, "fetch repeated", slog.String("stream", in.stream.Name), slog.Any("error", err))
+			if !errors.Is(err, nats.ErrTimeout) {
+				cons = nil // deleted, moved or unreachable: look again
+			}
+			if pause(ctx, backoff(n)) != nil {
+				return
+			}
+			n++
+		}
+	}
+}
+
+func (in *Input) open(ctx context.Context) (jetstream.Consumer, error) {
+	if err := in.alive(ctx); err != nil {
+		return nil, err
+	}
+	if err := in.c.ensureStream(ctx, in.stream); err != nil {
+		return nil, err
+	}
+	// On the connection for blocks: a pull's replies arrive where it was asked.
+	return in.c.in.js.CreateOrUpdateConsumer(ctx, in.stream.Name, in.consumer)
+}
+
+// fetchWait is how long one pull waits at the server; short, so that a consumer
+// that vanished is noticed and a drain is quick.
+const fetchWait = time.Second
+
+func (in *Input) pull(ctx context.Context, cons jetstream.Consumer, want int) (int, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchWait)
+	defer cancel()
+	batch, err := cons.Fetch(want, jetstream.FetchContext(ctx))
+	if err != nil {
+		return 0, err
+	}
+	got := 0
+	for msg := range batch.Messages() {
+		got++
+		d := &Delivery{in: in, msg: msg}
+		in.mu.Lock()
+		in.credit--
+		in.live[d] = struct{}{}
+		in.mu.Unlock()
+		in.meter.received(msg)
+		in.ready <- d // never blocks: capacity is the window, and so is the credit
+	}
+	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
+		return got, err
+	}
+	return got, nil
+}
+
+// wanted waits until something may be asked for.
+func (in *Input) wanted(ctx context.Context) (int, error) {
+	for {
+		in.mu.Lock()
+		n := in.credit
+		in.mu.Unlock()
+		if n > 0 {
+			return n, nil
+		}
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-in.freed:
+		}
+	}
+}
+
+// Next returns the next message. It waits at most d (for ever when d is 0) and
+// returns nil without an error when nothing came.
+func (in *Input) Next(ctx context.Context, d time.Duration) (*Delivery, error) {
+	select { // what is there needs no timer
+	case m := <-in.ready:
+		return m, nil
+	default:
+	}
+	start := time.Now()
+	defer func() { in.meter.waitedIn(time.Since(start)) }()
+	var expired <-chan time.Time
+	if d > 0 {
+		t := time.NewTimer(d)
+		defer t.Stop()
+		expired = t.C
+	}
+	select {
+	case m := <-in.ready:
+		return m, nil
+	case <-expired:
+		return nil, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// keepAlive tells the server every third of the ack wait that everything
+// delivered is still being worked on (rule 15): waiting for a full edge, or for a
+// cut, is no reason to deliver it to somebody else.
+func (in *Input) keepAlive(ctx context.Context) {
+	tick := time.NewTicker(in.c.cfg.AckWait / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		in.mu.Lock()
+		held := make([]*Delivery, 0, len(in.live))
+		for d := range in.live {
+			held = append(held, d)
+		}
+		in.mu.Unlock()
+		for _, d := range held {
+			_ = d.msg.InProgress() // settled meanwhile, or down: both heal themselves
+		}
+	}
+}
+
+func (in *Input) settle(d *Delivery) {
+	in.mu.Lock()
+	_, ok := in.live[d]
+	delete(in.live, d)
+	free := ok && !d.held
+	if free {
+		in.credit++
+	}
+	in.mu.Unlock()
+	if free {
+		in.ring()
+	}
+}
+
+func (in *Input) ring() {
+	select {
+	case in.freed <- struct{}{}:
+	default:
+	}
+}
+
+// Hold says that the reader keeps the message for long (a writer until its cut):
+// it stays alive, and another one may be fetched in its place.
+func (d *Delivery) Hold() {
+	d.in.mu.Lock()
+	first := !d.held
+	d.held = true
+	if first {
+		d.in.credit++
+	}
+	d.in.mu.Unlock()
+	if first {
+		d.in.ring()
+	}
+}
+
+// Header returns the message's headers. Treat as read-only.
+func (d *Delivery) Header() map[string][]string { return d.msg.Headers() }
+
+// Data returns the payload. Treat as read-only; valid for as long as it is
+// referenced.
+func (d *Delivery) Data() []byte { return d.msg.Data() }
+
+// Bytes is what the message takes of the edge's bound, nearly.
+func (d *Delivery) Bytes() int64 { return int64(len(d.msg.Data())) + 512 }
+
+// Deliveries is how often the server has delivered this message, from 1.
+func (d *Delivery) Deliveries() int {
+	m, err := d.msg.Metadata()
+	if err != nil {
+		return 1
+	}
+	return int(min(m.NumDelivered, 1<<30)) //nolint:gosec // bounded on the line
+}
+
+// Ack settles the message: it is done with, and leaves the work queue. An ack
+// that is lost costs a redelivery, which is recognised by its span.
+func (d *Delivery) Ack() {
+	d.in.settle(d)
+	d.lost("ack", d.msg.Ack())
+}
+
+// Nak gives the message back, to be delivered again after the delay.
+func (d *Delivery) Nak(delay time.Duration) {
+	d.in.settle(d)
+	d.lost("nak", d.msg.NakWithDelay(delay))
+}
+
+// Term drops the message for good, for a reason that the server logs.
+func (d *Delivery) Term(reason string) {
+	d.in.settle(d)
+	d.lost("term", d.msg.TermWithReason(reason))
+}
+
+func (d *Delivery) lost(what string, err error) {
+	if err != nil {
+		d.in.c.log.DebugContext(d.in.c.life, "settling not sent", slog.String("what", what), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,262 @@
+package flow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Status is where a run stands, as its record says. While it is active the
+// ledger knows more; once it has ended the record stays for ever (rule 19).
+type Status string
+
+// The statuses of a record.
+const (
+	StatusActive    Status = "active"
+	StatusDone      Status = "done"
+	StatusFailed    Status = "failed"
+	StatusCancelled Status = "cancelled"
+)
+
+// Record is the entry of a run in the bucket of runs: all that a process needs
+// to join it. It changes once, at the end.
+type Record struct {
+	V         int       `json:"v"` // 1
+	Run       RunID     `json:"run"`
+	Pipeline  string    `json:"pipeline"`
+	SpecHash  string    `json:"spec_hash"`
+	Spec      string    `json:"spec"` // the YAML as it was submitted
+	Sink      string    `json:"sink"` // the sink's location, for lists and for resuming
+	Submitted time.Time `json:"submitted"`
+	// Edges in the order of the flow; the first is [SourceStage].
+	Edges       []Edge `json:"edges"`
+	LedgerBytes int64  `json:"ledger_bytes,omitzero"` // bound of the ledger's stream; 256 MiB when 0
+	// BlockBytes bounds a block's payload, for all stages alike.
+	BlockBytes int64 `json:"block_bytes"`
+	// RequeueAfter is how long the ledger may stand still, with nothing on its way,
+	// before owed tasks are queued again.
+	RequeueAfter time.Duration   `json:"requeue_after_ns"`
+	Status       Status          `json:"status"`
+	Reason       string          `json:"reason,omitempty"` // of a failure or a cancellation
+	Ended        time.Time       `json:"ended,omitzero"`
+	Summary      json.RawMessage `json:"summary,omitempty"` // statistics at the end, as the keeper saw them
+}
+
+// recordVersion is the version of Record this package reads and writes.
+const recordVersion = 1
+
+// Upstream returns the stage whose edge the given stage (or [SinkStage]) reads,
+// and "" for an unknown one.
+func (r *Record) Upstream(stage string) string {
+	if stage == SinkStage {
+		return r.Edges[len(r.Edges)-1].Stage
+	}
+	for i, e := range r.Edges {
+		if e.Stage == stage && i > 0 {
+			return r.Edges[i-1].Stage
+		}
+	}
+	return ""
+}
+
+// bucket returns a KV bucket, made if it is absent. Buckets are cached; one that
+// vanished is made again by the caller's next try after forget.
+func (c *Conn) bucket(ctx context.Context, name string) (jetstream.KeyValue, error) {
+	c.mu.Lock()
+	kv := c.buckets[name]
+	c.mu.Unlock()
+	if kv != nil {
+		return kv, nil
+	}
+	kv, err := c.ctl.js.KeyValue(ctx, name)
+	if errors.Is(err, jetstream.ErrBucketNotFound) {
+		kv, err = c.ctl.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
+			Bucket: name, History: 8, Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, MaxBytes: 64 << 20,
+		})
+	}
+	if err != nil {
+		if isNoSpace(err) {
+			return nil, &StoreError{Stream: "KV_" + name, Want: 64 << 20, Have: c.StoreLeft(ctx), Err: err}
+		}
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	c.mu.Lock()
+	c.buckets[name] = kv
+	c.mu.Unlock()
+	return kv, nil
+}
+
+func (c *Conn) forget(bucket string) {
+	c.mu.Lock()
+	delete(c.buckets, bucket)
+	c.mu.Unlock()
+}
+
+// withBucket calls f with the bucket, once more when it turned out to be gone.
+func (c *Conn) withBucket(ctx context.Context, name string, f func(jetstream.KeyValue) error) error {
+	for try := 0; ; try++ {
+		kv, err := c.bucket(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err = f(kv); try > 0 || !isMissing(err) {
+			return err
+		}
+		c.forget(name)
+	}
+}
+
+// Submit stores the run's record, makes its streams and queues the plan task.
+// It may be repeated with the same record: each step is idempotent, and a
+// process that died in between left a run which the next Submit or the
+// reconciler completes. A store too small for the edges is a [*StoreError], and
+// nothing of the run stays.
+func (c *Conn) Submit(ctx context.Context, r Record) error {
+	r.V, r.Status = recordVersion, StatusActive
+	if !r.Run.Valid() {
+		return fmt.Errorf("submit run %q: the id is not a lower-case ULID", r.Run)
+	}
+	if len(r.Edges) == 0 || r.BlockBytes <= 0 || r.RequeueAfter <= 0 {
+		return fmt.Errorf("submit run %s: edges, block bytes and requeue time must be set", r.Run)
+	}
+	for _, cfg := range c.streamsOf(&r) {
+		if err := c.ensureStream(ctx, cfg); err != nil {
+			if se := (*StoreError)(nil); errors.As(err, &se) {
+				_ = c.dropStreams(ctx, &r) // best effort: the error that matters is the first
+				_ = c.ctl.js.DeleteStream(ctx, ledgerStream(r.Run))
+			}
+			return fmt.Errorf("submit run %s: %w", r.Run, err)
+		}
+	}
+	if err := c.withBucket(ctx, pipelinesBucket, func(kv jetstream.KeyValue) error {
+		_, err := kv.PutString(ctx, r.Pipeline, r.Spec)
+		return err
+	}); err != nil {
+		return fmt.Errorf("submit run %s: store pipeline %s: %w", r.Run, r.Pipeline, err)
+	}
+	if err := c.createRecord(ctx, &r); err != nil {
+		return fmt.Errorf("submit run %s: %w", r.Run, err)
+	}
+	if err := c.enqueue(ctx, &r, []Task{{Kind: TaskPlan}}); err != nil {
+		return fmt.Errorf("submit run %s: %w", r.Run, err)
+	}
+	return nil
+}
+
+// createRecord puts the record if the bucket has none for the run.
+func (c *Conn) createRecord(ctx context.Context, r *Record) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
+		_, err := kv.Create(ctx, string(r.Run), data)
+		if errors.Is(err, jetstream.ErrKeyExists) {
+			return nil
+		}
+		return err
+	})
+}
+
+// finishRecord writes the end of a run into its record: the tombstone that stays
+// for ever. The first end wins.
+func (c *Conn) finishRecord(ctx context.Context, r Record) error {
+	return c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
+		entry, err := kv.Get(ctx, string(r.Run))
+		if errors.Is(err, jetstream.ErrKeyNotFound) {
+			return c.createRecord(ctx, &r)
+		}
+		if err != nil {
+			return err
+		}
+		old, err := decodeRecord(entry.Value())
+		if err != nil || old.Status != StatusActive {
+			return err
+		}
+		data, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if _, err = kv.Update(ctx, string(r.Run), data, entry.Revision()); isWrongSequence(err) {
+			return nil // another process wrote the same end
+		}
+		return err
+	})
+}
+
+func decodeRecord(data []byte) (*Record, error) {
+	var r Record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("decode run record: %w", err)
+	}
+	if r.V != recordVersion {
+		return nil, fmt.Errorf("decode run record: version %d is not known to this levada (it reads %d)", r.V, recordVersion)
+	}
+	if !r.Run.Valid() || len(r.Edges) == 0 {
+		return nil, errors.New("decode run record: no run id or no edges")
+	}
+	return &r, nil
+}
+
+// Lookup returns the record of a run, or [ErrNoRun].
+func (c *Conn) Lookup(ctx context.Context, run RunID) (*Record, error) {
+	var rec *Record
+	err := c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
+		entry, err := kv.Get(ctx, string(run))
+		if errors.Is(err, jetstream.ErrKeyNotFound) || errors.Is(err, jetstream.ErrInvalidKey) {
+			return fmt.Errorf("%w: %s (levada runs lists them)", ErrNoRun, run)
+		}
+		if err != nil {
+			return err
+		}
+		rec, err = decodeRecord(entry.Value())
+		return err
+	})
+	return rec, err
+}
+
+// Records returns all runs the server knows, the oldest first. One that cannot
+// be read (a newer version wrote it) is left out and named in the error.
+func (c *Conn) Records(ctx context.Context) ([]*Record, error) {
+	var (
+		recs []*Record
+		errs []error
+	)
+	err := c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
+		recs, errs = nil, nil
+		keys, err := kv.Keys(ctx)
+		if errors.Is(err, jetstream.ErrNoKeysFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			entry, err := kv.Get(ctx, key)
+			if errors.Is(err, jetstream.ErrKeyNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			rec, err := decodeRecord(entry.Value())
+			if err != nil {
+				errs = append(errs, fmt.Errorf("run %s: %w", key, err))
+				continue
+			}
+			recs = append(recs, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list runs: %w", err)
+	}
+	slices.SortFunc(recs, func(a, b *Record) int { return strings.Compare(string(a.Run), string(b.Run)) })
+	return recs, errors.Join(errs...)
+}

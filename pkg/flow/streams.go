@@ -1,0 +1,148 @@
+package flow
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Bounds of the streams that carry no blocks. Every stream has one: the server
+// reserves the sum of them against its store.
+const (
+	tasksBytes  = 64 << 20
+	ledgerBytes = 256 << 20
+	deadBytes   = 256 << 20
+	dedupe      = 2 * time.Minute // saves work only; nothing rests on it
+)
+
+// Edge is the bounded stream between the stage that fills it and the next.
+type Edge struct {
+	Stage    string `json:"stage"`     // the producer
+	MaxBytes int64  `json:"max_bytes"` // fixed when the run starts
+}
+
+// streamsOf lists the streams of a run: what Submit makes, what is made again
+// when someone deletes it, and what goes when the run has ended.
+func (c *Conn) streamsOf(r *Record) []jetstream.StreamConfig {
+	configs := []jetstream.StreamConfig{c.ledgerConfig(r), c.tasksConfig(r), c.deadConfig(r)}
+	for _, e := range r.Edges {
+		configs = append(configs, c.edgeConfig(r, e))
+	}
+	return configs
+}
+
+func (c *Conn) ledgerConfig(r *Record) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: ledgerStream(r.Run), Subjects: []string{LedgerSubject(r.Run)},
+		Description: "the ledger of one run: append-only, the truth about it",
+		Retention:   jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: cmp.Or(r.LedgerBytes, ledgerBytes),
+		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, DenyPurge: true, DenyDelete: true, Duplicates: time.Second,
+	}
+}
+
+func (c *Conn) tasksConfig(r *Record) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: tasksStream(r.Run), Subjects: []string{TasksSubject(r.Run)},
+		Description: "tasks that wait for a reader",
+		Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: tasksBytes,
+		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
+	}
+}
+
+func (c *Conn) edgeConfig(r *Record, e Edge) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: blocksStream(r.Run, e.Stage), Subjects: []string{subjectRoot + ".blocks." + string(r.Run) + "." + e.Stage + ".>"},
+		Description: "blocks between two stages: bounded, disposable",
+		Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: e.MaxBytes,
+		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
+	}
+}
+
+func (c *Conn) deadConfig(r *Record) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: deadStream(r.Run), Subjects: []string{subjectRoot + ".dead." + string(r.Run) + ".>"},
+		Description: "rows that a stage could not process: inspect, fix, replay",
+		Retention:   jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: deadBytes,
+		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
+	}
+}
+
+// ensureStream creates a stream if it is absent. One that is there stays as it
+// is: an operator may have enlarged it.
+func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) error {
+	if _, err := c.ctl.js.Stream(ctx, cfg.Name); err == nil {
+		return nil
+	} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("look up stream %s: %w", cfg.Name, err)
+	}
+	_, err := c.ctl.js.CreateStream(ctx, cfg)
+	switch {
+	case err == nil, errors.Is(err, jetstream.ErrStreamNameAlreadyInUse):
+		return nil // somebody else was faster
+	case isNoSpace(err):
+		return &StoreError{Stream: cfg.Name, Want: cfg.MaxBytes, Have: c.StoreLeft(ctx), Err: err}
+	default:
+		return fmt.Errorf("create stream %s: %w", cfg.Name, err)
+	}
+}
+
+// StoreLeft is how many bytes of file store the account may still reserve; -1
+// when the account has no limit of its own or the server does not tell.
+func (c *Conn) StoreLeft(ctx context.Context) int64 {
+	info, err := c.ctl.js.AccountInfo(ctx)
+	if err != nil || info.Limits.MaxStore <= 0 {
+		return -1
+	}
+	return max(info.Limits.MaxStore-int64(min(info.ReservedStore, 1<<62)), 0) //nolint:gosec // bounded on the line
+}
+
+// dropStreams deletes a run's transport. The ledger stays, and the dead letters
+// stay when there are any.
+func (c *Conn) dropStreams(ctx context.Context, r *Record) error {
+	names := []string{tasksStream(r.Run)}
+	for _, e := range r.Edges {
+		names = append(names, blocksStream(r.Run, e.Stage))
+	}
+	if s, err := c.ctl.js.Stream(ctx, deadStream(r.Run)); err == nil && s.CachedInfo().State.Msgs == 0 {
+		names = append(names, deadStream(r.Run))
+	}
+	var errs []error
+	for _, name := range names {
+		if err := c.ctl.js.DeleteStream(ctx, name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			errs = append(errs, fmt.Errorf("delete stream %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Depth is what waits in one stream of a run.
+type Depth struct {
+	Blocks   uint64
+	Bytes    int64
+	MaxBytes int64
+}
+
+// Depth returns what waits in the edge that the given stage fills. An edge that
+// does not exist is empty.
+func (c *Conn) Depth(ctx context.Context, run RunID, stage string) (Depth, error) {
+	return c.depth(ctx, blocksStream(run, stage))
+}
+
+func (c *Conn) depth(ctx context.Context, stream string) (Depth, error) {
+	s, err := c.ctl.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return Depth{}, nil
+	}
+	if err != nil {
+		return Depth{}, err
+	}
+	info := s.CachedInfo()
+	return Depth{
+		Blocks: info.State.Msgs, MaxBytes: info.Config.MaxBytes,
+		Bytes: int64(min(info.State.Bytes, 1<<62)), //nolint:gosec // bounded on the line
+	}, nil
+}
