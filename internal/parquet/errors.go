@@ -1,0 +1,47 @@
+package parquet
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+var (
+	// ErrNotParquet is wrapped for a file that does not end as Parquet files do.
+	ErrNotParquet = errors.New("not a Parquet file")
+	// ErrCorrupt is wrapped for a file that contradicts itself.
+	ErrCorrupt = errors.New("the file is damaged")
+	// ErrEncrypted is wrapped for an encrypted file.
+	ErrEncrypted = errors.New("the file is encrypted, which levada cannot read")
+	// ErrChanged is wrapped when a file is not the one that was planned.
+	ErrChanged = errors.New("the file changed since the run was planned: run again with the file as it is now")
+	// ErrTooLarge is wrapped when a part of the file cannot be read within the memory
+	// that the reader may use.
+	ErrTooLarge = errors.New("too large for the reader's memory")
+)
+
+// FileError says what is wrong with a file, and where.
+type FileError struct {
+	File     string
+	RowGroup int    // -1 when no single one is concerned
+	Column   string // "" when no single one is concerned
+	Err      error
+}
+
+func (e *FileError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.RowGroup >= 0 {
+		fmt.Fprintf(&b, ": row group %d", e.RowGroup)
+	}
+	if e.Column != "" {
+		fmt.Fprintf(&b, ": column %q", e.Column)
+	}
+	fmt.Fprintf(&b, ": %v", e.Err)
+	return b.String()
+}
+
+func (e *FileError) Unwrap() error { return e.Err }
+
+// caught turns a panic inside arrow-go into an error.
+func caught(v any) error { return fmt.Errorf("%w: decoding it failed: %v", ErrCorrupt, v) }

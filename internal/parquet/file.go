@@ -1,0 +1,285 @@
+package parquet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	arrowparquet "github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/levada-data/levada/internal/storage"
+	"github.com/levada-data/levada/pkg/blocks"
+)
+
+// Bounds of what a footer may ask for.
+const (
+	maxFooter  = 256 << 20
+	tailBytes  = 64 << 10 // first read from the end: the whole footer, mostly
+	footerTail = 8        // length and magic
+)
+
+// Identity tells two files of one name apart: size and footer. Modification times
+// do not count (rule 17).
+type Identity struct {
+	Size   int64
+	Footer string // SHA-256 of the footer's bytes, hex
+}
+
+// File is an open Parquet file whose footer has been checked. Its methods that
+// read may be used by one goroutine at a time.
+type File struct {
+	name   string
+	src    storage.File
+	meta   *metadata.FileMetaData
+	id     Identity
+	schema *arrow.Schema // as this package gives it out
+	fields []field
+	mem    memory.Allocator
+}
+
+// field is a top-level column and its leaves in the file.
+type field struct {
+	leaves []int
+}
+
+// Open reads and checks the footer of a file. It takes ownership of src: the caller
+// must Close the file. The error is a [*FileError].
+func Open(ctx context.Context, src storage.File, mem memory.Allocator) (f *File, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = caught(v)
+		}
+		if err != nil {
+			_ = src.Close()
+			f, err = nil, &FileError{File: src.Name(), RowGroup: -1, Err: err}
+		}
+	}()
+	if mem == nil {
+		mem = memory.DefaultAllocator
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	footer, err := readFooter(src)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := metadata.NewFileMetaData(footer, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: footer: %w", ErrCorrupt, err)
+	}
+	meta.SetSourceFileSize(src.Size())
+	if meta.IsSetEncryptionAlgorithm() {
+		return nil, ErrEncrypted
+	}
+	sum := sha256.Sum256(footer)
+	f = &File{name: src.Name(), src: src, meta: meta, mem: mem, id: Identity{Size: src.Size(), Footer: hex.EncodeToString(sum[:])}}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	if err := f.readSchema(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// readFooter returns the footer's bytes, having compared its length with the file.
+func readFooter(src storage.File) ([]byte, error) {
+	size := src.Size()
+	if size < 12 {
+		return nil, fmt.Errorf("%w: it has %d bytes", ErrNotParquet, size)
+	}
+	tail := make([]byte, min(size, tailBytes))
+	if _, err := src.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch magic := string(tail[len(tail)-4:]); magic {
+	case "PAR1":
+	case "PARE":
+		return nil, ErrEncrypted
+	default:
+		return nil, fmt.Errorf("%w: it does not end with PAR1; it may be truncated", ErrNotParquet)
+	}
+	n := int64(binary.LittleEndian.Uint32(tail[len(tail)-footerTail:]))
+	if n > size-footerTail-4 {
+		return nil, fmt.Errorf("%w: its footer of %d bytes does not fit the file of %d", ErrCorrupt, n, size)
+	}
+	if n > maxFooter {
+		return nil, fmt.Errorf("%w: its footer has %d bytes, more than %d", ErrTooLarge, n, int64(maxFooter))
+	}
+	if n+footerTail <= int64(len(tail)) {
+		return tail[int64(len(tail))-footerTail-n : len(tail)-footerTail], nil
+	}
+	footer := make([]byte, n)
+	if _, err := src.ReadAt(footer, size-footerTail-n); err != nil && err != io.EOF {
+		return nil, err
+	}
+	return footer, nil
+}
+
+// check compares what the footer says with the file, so that no later read allocates
+// for a range that is not there.
+func (f *File) check() error {
+	rows := int64(0)
+	for g := range f.meta.NumRowGroups() {
+		rg := f.meta.RowGroup(g)
+		if rg.NumRows() < 0 || rg.NumColumns() != f.meta.NumColumns() {
+			return fmt.Errorf("%w: row group %d has %d rows and %d columns of %d", ErrCorrupt, g, rg.NumRows(), rg.NumColumns(), f.meta.NumColumns())
+		}
+		rows += rg.NumRows()
+		for c := range rg.NumColumns() {
+			col, err := rg.ColumnChunk(c)
+			if err != nil {
+				return fmt.Errorf("%w: row group %d, column %d: %w", ErrCorrupt, g, c, err)
+			}
+			if col.CryptoMetadata() != nil {
+				return ErrEncrypted
+			}
+			if col.FilePath() != "" {
+				return fmt.Errorf("%w: row group %d is in another file", ErrCorrupt, g)
+			}
+			start := col.DataPageOffset()
+			if col.HasDictionaryPage() && col.DictionaryPageOffset() > 0 {
+				start = min(start, col.DictionaryPageOffset())
+			}
+			n := col.TotalCompressedSize()
+			if start < 0 || n < 0 || col.TotalUncompressedSize() < 0 || col.NumValues() < 0 || start > f.id.Size || n > f.id.Size-start {
+				return fmt.Errorf("%w: row group %d, column %q: bytes [%d,%d) are outside the file of %d", ErrCorrupt, g, col.PathInSchema(), start, start+n, f.id.Size)
+			}
+		}
+	}
+	if rows != f.meta.NumRows {
+		return fmt.Errorf("%w: its row groups have %d rows, its footer says %d", ErrCorrupt, rows, f.meta.NumRows)
+	}
+	return nil
+}
+
+func (f *File) reader(props *arrowparquet.ReaderProperties, batch int64) (*pqarrow.FileReader, error) {
+	r, err := file.NewParquetReader(&section{f.src, 0}, file.WithReadProps(props), file.WithMetadata(f.meta))
+	if err != nil {
+		return nil, err
+	}
+	// Never Parallel: its goroutines panic where nobody can recover.
+	return pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batch}, f.mem)
+}
+
+// readSchema makes the schema that batches of this file carry.
+func (f *File) readSchema() error {
+	r, err := f.reader(arrowparquet.NewReaderProperties(f.mem), 0)
+	if err != nil {
+		return fmt.Errorf("%w: schema: %w", ErrCorrupt, err)
+	}
+	raw, err := r.Schema()
+	if err != nil {
+		return fmt.Errorf("schema: %w", err)
+	}
+	if f.schema, err = blocks.PlainSchema(raw); err != nil {
+		return err
+	}
+	for i := range r.Manifest.Fields {
+		f.fields = append(f.fields, field{leaves: leavesOf(&r.Manifest.Fields[i])})
+	}
+	if len(f.fields) != f.schema.NumFields() {
+		return fmt.Errorf("%w: schema of %d fields for %d columns", ErrCorrupt, f.schema.NumFields(), len(f.fields))
+	}
+	return nil
+}
+
+func leavesOf(f *pqarrow.SchemaField) []int {
+	if len(f.Children) == 0 {
+		return []int{f.ColIndex}
+	}
+	var leaves []int
+	for i := range f.Children {
+		leaves = append(leaves, leavesOf(&f.Children[i])...)
+	}
+	return leaves
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.src.Close() }
+
+// Name is where the file is.
+func (f *File) Name() string { return f.name }
+
+// Identity tells this file from another of the same name.
+func (f *File) Identity() Identity { return f.id }
+
+// Schema is the file's columns, without metadata; what does not travel in blocks in
+// its own type stands in the nearest one that does.
+func (f *File) Schema() *arrow.Schema { return f.schema }
+
+// Rows is the number of rows.
+func (f *File) Rows() int64 { return f.meta.NumRows }
+
+// RowGroups is the number of row groups.
+func (f *File) RowGroups() int { return f.meta.NumRowGroups() }
+
+// RowGroup is what the footer says of one row group.
+type RowGroup struct {
+	Rows                 int64
+	Compressed, Unpacked int64 // bytes of the asked columns
+}
+
+// RowGroup returns the facts of row group g, sizes for the named top-level columns
+// only (all when nil).
+func (f *File) RowGroup(g int, columns []string) (RowGroup, error) {
+	rg := f.meta.RowGroup(g)
+	out := RowGroup{Rows: rg.NumRows()}
+	idx, err := f.indices(columns)
+	if err != nil {
+		return out, err
+	}
+	for _, i := range idx {
+		for _, leaf := range f.fields[i].leaves {
+			col, err := rg.ColumnChunk(leaf)
+			if err != nil {
+				return out, &FileError{File: f.name, RowGroup: g, Err: err}
+			}
+			out.Compressed += col.TotalCompressedSize()
+			out.Unpacked += col.TotalUncompressedSize()
+		}
+	}
+	return out, nil
+}
+
+// indices finds top-level columns by name.
+func (f *File) indices(columns []string) ([]int, error) {
+	var idx []int
+	for i, fd := range f.schema.Fields() {
+		if columns == nil || slices.Contains(columns, fd.Name) {
+			idx = append(idx, i)
+		}
+	}
+	if columns != nil && len(idx) != len(columns) {
+		return nil, &FileError{File: f.name, RowGroup: -1, Err: fmt.Errorf("columns %v are not all there", columns)}
+	}
+	return idx, nil
+}
+
+// section gives arrow-go the seekable reader it wants; only its size is sought.
+type section struct {
+	storage.File
+	at int64
+}
+
+func (s *section) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+		s.at = offset
+	case io.SeekCurrent:
+		s.at += offset
+	case io.SeekEnd:
+		s.at = s.Size() + offset
+	}
+	return s.at, nil
+}

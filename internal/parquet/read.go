@@ -1,0 +1,173 @@
+package parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	arrowparquet "github.com/apache/arrow-go/v18/parquet"
+
+	"github.com/levada-data/levada/pkg/blocks"
+)
+
+// ReadOptions say what to read, and within what memory.
+type ReadOptions struct {
+	Columns   *arrow.Schema // top-level columns, in this order; must be of the file
+	BlockRows int64         // rows of a batch; the last of a row group may have fewer
+	Budget    int64         // bytes that one row group may take; 128 MiB when 0
+	// Want says whether the rows [from,to), counted from the first row asked for, are
+	// needed. nil: all. A row group of which nothing is wanted is not read at all.
+	Want func(from, to int64) bool
+}
+
+// ReadRowGroups calls emit for every block of the row groups [first,last), in order:
+// with its rows, or with nil when they are not wanted. A block ends where a row group
+// ends. emit takes ownership of the batch. The error is emit's own, or a [*FileError].
+func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) error {
+	if o.Budget == 0 {
+		o.Budget = 128 << 20
+	}
+	if o.Want == nil {
+		o.Want = func(int64, int64) bool { return true }
+	}
+	at := int64(0)
+	for g := first; g < last; g++ {
+		if err := f.readRowGroup(ctx, g, at, &o, emit); err != nil {
+			return err
+		}
+		at += f.meta.RowGroup(g).NumRows()
+	}
+	return nil
+}
+
+// emitError carries emit's own error past the classification.
+type emitError struct{ err error }
+
+func (e *emitError) Error() string { return e.err.Error() }
+
+func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) error {
+	rows := f.meta.RowGroup(g).NumRows()
+	wanted := false
+	for from := at; from < at+rows && !wanted; from += o.BlockRows {
+		wanted = o.Want(from, min(from+o.BlockRows, at+rows))
+	}
+	if !wanted {
+		for from := at; from < at+rows; from += o.BlockRows {
+			if err := emit(from, min(from+o.BlockRows, at+rows), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	err := f.decode(ctx, g, at, rows, o, emit)
+	var own *emitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own):
+		return own.err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return &FileError{File: f.name, RowGroup: g, Err: err}
+}
+
+// decode reads one row group under a recover: a malformed page must not take the
+// process with it.
+func (f *File) decode(ctx context.Context, g int, at, rows int64, o *ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = caught(v)
+		}
+	}()
+	names := make([]string, o.Columns.NumFields())
+	for i, fd := range o.Columns.Fields() {
+		names[i] = fd.Name
+	}
+	facts, err := f.RowGroup(g, names)
+	if err != nil {
+		return err
+	}
+	props := arrowparquet.NewReaderProperties(f.mem)
+	props.MaxUncompressedPageSize = o.Budget
+	props.MaxCompressedPageSize = o.Budget
+	// The column chunks of one row group are held compressed while it is decoded; one
+	// that is larger than the budget is streamed, page by page.
+	if facts.Compressed > o.Budget/2 {
+		props.BufferedStreamEnabled = true
+		props.BufferSize = 1 << 20
+	}
+	reader, err := f.reader(props, o.BlockRows)
+	if err != nil {
+		return err
+	}
+	idx, err := f.indices(names)
+	if err != nil {
+		return err
+	}
+	var leaves []int
+	for _, i := range idx {
+		leaves = append(leaves, f.fields[i].leaves...)
+	}
+	rr, err := reader.GetRecordReader(ctx, leaves, []int{g})
+	if err != nil {
+		return explainTooLarge(err, o.Budget)
+	}
+	defer rr.Release()
+	from := at
+	for rr.Next() {
+		batch := rr.RecordBatch()
+		to := from + batch.NumRows()
+		if to > at+rows || batch.NumRows() != min(o.BlockRows, at+rows-from) {
+			return fmt.Errorf("%w: it gave %d rows where %d were expected", ErrCorrupt, to-at, rows)
+		}
+		out := arrow.RecordBatch(nil)
+		if o.Want(from, to) {
+			if out, err = f.conform(ctx, batch, o.Columns); err != nil {
+				return err
+			}
+		}
+		if err := emit(from, to, out); err != nil {
+			return &emitError{err}
+		}
+		from = to
+	}
+	if err := rr.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return explainTooLarge(err, o.Budget)
+	}
+	if from != at+rows {
+		return fmt.Errorf("%w: it gave %d rows, its footer says %d", ErrCorrupt, from-at, rows)
+	}
+	return nil
+}
+
+func explainTooLarge(err error, budget int64) error {
+	if strings.Contains(err.Error(), "exceeds configured limit") { // arrow-go has no sentinel for it
+		return fmt.Errorf("%w: a page exceeds %d MiB: write the file with smaller pages, or give the reader more memory: %w", ErrTooLarge, budget>>20, err)
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
+
+// conform gives a batch the schema that was asked for: the order of its columns,
+// without the file's metadata, in types that travel. The caller must Release the
+// result.
+func (f *File) conform(ctx context.Context, batch arrow.RecordBatch, want *arrow.Schema) (arrow.RecordBatch, error) {
+	plain, err := blocks.Plain(ctx, f.mem, batch)
+	if err != nil {
+		return nil, err
+	}
+	defer plain.Release()
+	cols := make([]arrow.Array, want.NumFields())
+	for i, fd := range want.Fields() {
+		at := plain.Schema().FieldIndices(fd.Name)
+		if len(at) != 1 || !arrow.TypeEqual(plain.Column(at[0]).DataType(), fd.Type) {
+			return nil, fmt.Errorf("%w: column %q is not %s", ErrCorrupt, fd.Name, fd.Type)
+		}
+		cols[i] = plain.Column(at[0])
+	}
+	return array.NewRecordBatch(want, cols, batch.NumRows()), nil
+}

@@ -1,0 +1,135 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// OpenLocal opens a file of the local file system for ranged reads.
+func OpenLocal(path string) (File, error) {
+	f, err := os.Open(path) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, wrap("open", path, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, wrap("open", path, err)
+	}
+	return &localFile{File: f, size: info.Size()}, nil
+}
+
+type localFile struct {
+	*os.File
+	size int64
+}
+
+func (f *localFile) Size() int64 { return f.size }
+
+// Open opens a file of a source by its location, as Expand returned it.
+func Open(_ context.Context, uri string) (File, error) {
+	p, err := localPath(uri)
+	if err != nil {
+		return nil, err
+	}
+	return OpenLocal(p)
+}
+
+// Expand lists the files that locations mean: a file is itself; a directory is every
+// file below it whose name ends in suffix; a glob is what it matches. Names that begin
+// with _ or . are left out of directories, as all readers of data sets do. The result is
+// absolute, sorted, and has each file once, however it was named. A location that
+// means no file is an error.
+func Expand(ctx context.Context, uris []string, suffix string) ([]string, error) {
+	var files []string
+	seen := map[string]bool{}
+	for _, uri := range uris {
+		found, err := expand(ctx, uri, suffix)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			real, err := filepath.EvalSymlinks(f)
+			if err != nil {
+				return nil, wrap("find", f, err)
+			}
+			if real, err = filepath.Abs(real); err != nil {
+				return nil, wrap("find", f, err)
+			}
+			if !seen[real] {
+				seen[real] = true
+				files = append(files, real)
+			}
+		}
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+func expand(ctx context.Context, uri, suffix string) ([]string, error) {
+	p, err := localPath(uri)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsAny(p, "*?[") {
+		matches, err := filepath.Glob(p)
+		if err != nil {
+			return nil, &Error{Op: "find", Name: uri, Err: err, Hint: "mend the pattern"}
+		}
+		var files []string
+		for _, m := range matches {
+			if info, err := os.Stat(m); err == nil && info.Mode().IsRegular() {
+				files = append(files, m)
+			}
+		}
+		if len(files) == 0 {
+			return nil, &Error{Op: "find", Name: uri, Err: fmt.Errorf("%w: the pattern matches no file", ErrNotExist), Hint: "check the path; it is relative to the working directory"}
+		}
+		return files, nil
+	}
+	info, err := os.Stat(p)
+	if err != nil {
+		e := wrap("find", p, err)
+		if se := (*Error)(nil); errors.As(e, &se) && se.Hint == "" {
+			se.Hint = "check the path; it is relative to the working directory"
+		}
+		return nil, e
+	}
+	if !info.IsDir() {
+		return []string{p}, nil
+	}
+	var files []string
+	err = filepath.WalkDir(p, func(name string, d fs.DirEntry, err error) error {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		hidden := name != p && (strings.HasPrefix(d.Name(), "_") || strings.HasPrefix(d.Name(), "."))
+		switch {
+		case d.IsDir() && hidden:
+			return fs.SkipDir
+		case d.IsDir() || hidden || !strings.HasSuffix(d.Name(), suffix):
+			return nil
+		}
+		files = append(files, name)
+		return nil
+	})
+	if err != nil {
+		return nil, wrap("list", p, err)
+	}
+	if len(files) == 0 {
+		return nil, &Error{Op: "find", Name: uri, Err: fmt.Errorf("%w: no *%s below this directory", ErrNotExist, suffix), Hint: "name the files, or another directory"}
+	}
+	return files, nil
+}
