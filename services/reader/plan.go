@@ -1,0 +1,119 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/levada-data/levada/internal/fault"
+	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/ledger"
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// plan serves the plan task: it makes a plan if the ledger has none, and queues
+// what the standing plan owes, whoever made it.
+func (t *tasker) plan(ctx context.Context) error {
+	if err := t.run.Ledger.Sync(ctx); err != nil {
+		return err
+	}
+	if t.run.PlanHash() == "" {
+		if err := t.appendPlan(ctx); err != nil {
+			return err
+		}
+	}
+	return t.run.QueuePlan(ctx)
+}
+
+func (t *tasker) appendPlan(ctx context.Context) error {
+	// Rule 19 (late writers): expected sequence 0 fits a deleted ledger, so the
+	// run's end is looked for where it stays for ever.
+	rec, err := t.run.Conn().Lookup(ctx, t.run.Run)
+	if err != nil {
+		return err
+	}
+	if rec.Status != flow.StatusActive {
+		return flow.ErrRunEnded
+	}
+	spec, err := pipeline.Parse(t.run.Pipeline, []byte(t.run.Spec))
+	if err != nil {
+		return unreadable(err)
+	}
+	facts, err := Inspect(ctx, spec, t.run.BlockBytes)
+	if err != nil {
+		return classify(err)
+	}
+	plan := facts.plan(spec)
+	if err := t.prepareSink(ctx, spec, plan); err != nil {
+		return err
+	}
+	parts, err := plan.Parts(flow.NewNonce())
+	if err != nil {
+		return unreadable(err)
+	}
+	for _, part := range parts {
+		if err := t.run.Ledger.AppendUntil(ctx, func(s *ledger.State) *ledger.Entry {
+			if s.Plan() != nil || s.Status() != ledger.Running {
+				return nil // another planner was faster: its plan is the plan
+			}
+			return &ledger.Entry{Kind: ledger.KindPlan, Plan: part}
+		}); err != nil {
+			return err
+		}
+	}
+	fault.Point(fault.PlannerPlanAppendAfter)
+	return nil
+}
+
+// prepareSink takes the sink's lock and lists what the plan must know of it: the
+// files that overwrite will replace, or that there is nothing to do.
+func (t *tasker) prepareSink(ctx context.Context, spec *pipeline.Spec, plan *ledger.Plan) error {
+	out, err := sink.Open(ctx, spec.Sink.Parquet.URI, string(t.run.Run))
+	if err != nil {
+		return classify(err)
+	}
+	host, _ := os.Hostname() // only for people who read the lock
+	lock, err := out.Acquire(ctx, sink.Claim{Run: string(t.run.Run), Host: host, PID: os.Getpid(), By: t.run.Conn().Instance(), At: time.Now().UTC()},
+		func(ctx context.Context, run string) (bool, error) {
+			rec, err := t.run.Conn().Lookup(ctx, flow.RunID(run))
+			if errors.Is(err, flow.ErrNoRun) {
+				return false, nil // of another server: only a person can tell
+			}
+			return err == nil && rec.Status != flow.StatusActive, err
+		})
+	if err != nil {
+		return classify(err)
+	}
+	plan.Lock = lock.Nonce
+	old, skip, err := out.Prepare(ctx, string(spec.Sink.Parquet.Mode))
+	if err != nil {
+		return classify(err)
+	}
+	plan.Old, plan.Skip = old, skip
+	return nil
+}
+
+// plan turns what was found into the plan's form.
+func (f *Facts) plan(spec *pipeline.Spec) *ledger.Plan {
+	schema, err := job.EncodeSchema(f.Pipeline.Source)
+	if err != nil {
+		panic(fmt.Sprintf("schema of a compiled pipeline cannot be encoded: %v", err))
+	}
+	p := &ledger.Plan{
+		Spec: spec.Hash(), Files: f.Files, Tasks: f.Tasks, PrunedRows: f.PrunedRows, PrunedGroups: f.PrunedGroups, PrunedBy: f.PrunedBy,
+		Schema: schema, MaxBlockBytes: f.BlockBytes,
+	}
+	return p
+}
+
+// classify tells what no retry mends from what may pass.
+func classify(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return unreadable(err)
+}

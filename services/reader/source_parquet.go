@@ -1,0 +1,85 @@
+package reader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/storage"
+	"github.com/levada-data/levada/pkg/flow"
+)
+
+// parquetSource reads the planned row groups of the planned files.
+type parquetSource struct {
+	job *job.Job
+	cfg Config
+}
+
+func (s *parquetSource) name(task uint32) string {
+	t := s.job.Plan.Tasks[task]
+	return fmt.Sprintf("%s, row groups [%d,%d)", s.job.Plan.Files[t.File].URI, t.RowGroups[0], t.RowGroups[1])
+}
+
+func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc) error {
+	t := s.job.Plan.Tasks[task]
+	planned := s.job.Plan.Files[t.File]
+	src, err := storage.Open(ctx, planned.URI)
+	if err != nil {
+		if errors.Is(err, storage.ErrNotExist) || storage.IsPermanent(err) {
+			return unreadable(fmt.Errorf("source: %w", err))
+		}
+		return err
+	}
+	file, err := parquet.Open(ctx, src, s.cfg.Memory)
+	if err != nil {
+		return unreadable(fmt.Errorf("source: %w", err))
+	}
+	defer func() { _ = file.Close() }()
+	// Rule 17 (determinism): only the planned file gives the planned spans.
+	if id := file.Identity(); id.Size != planned.Size || id.Footer != planned.Footer {
+		return unreadable(fmt.Errorf("source: %w", &parquet.FileError{File: planned.URI, RowGroup: -1, Err: parquet.ErrChanged}))
+	}
+	clock := startClock(meter)
+	err = file.ReadRowGroups(ctx, t.RowGroups[0], t.RowGroups[1], parquet.ReadOptions{
+		Columns: s.job.Pipeline.Source, BlockRows: t.BlockRows, Budget: s.cfg.Budget, Want: want,
+	}, func(from, to int64, batch arrow.RecordBatch) error {
+		clock.stop() // what emit waits for is not reading
+		defer clock.start()
+		return emit(from, to, batch)
+	})
+	clock.stop()
+	meter.Read(0, planned.Size*t.Rows/max(planned.Rows, 1))
+	var damaged *parquet.FileError
+	if errors.As(err, &damaged) {
+		return unreadable(fmt.Errorf("source: %w", err))
+	}
+	return err
+}
+
+// clock meters the stretches of reading between two emits.
+type clock struct {
+	meter *flow.Meter
+	since time.Time
+	cpu   flow.ThreadClock
+}
+
+func startClock(m *flow.Meter) *clock {
+	c := &clock{meter: m}
+	c.start()
+	return c
+}
+
+func (c *clock) start() { c.since, c.cpu = time.Now(), flow.StartThreadClock() }
+
+func (c *clock) stop() {
+	if c.since.IsZero() {
+		return
+	}
+	c.meter.Worked(time.Since(c.since), c.cpu.Stop())
+	c.since = time.Time{}
+}

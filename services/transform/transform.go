@@ -1,0 +1,78 @@
+package transform
+
+import (
+	"context"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/operator"
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// Config says how a process transforms. Its zero value is the default.
+type Config struct {
+	Workers int              // that run operators at once, per stage; the spec's number, else the cores, when 0
+	Stages  []string         // serve only these stages; all when empty
+	Memory  memory.Allocator // for batches; memory.DefaultAllocator when nil
+}
+
+// Service is the transform role.
+type Service struct{ cfg Config }
+
+// New returns the role.
+func New(cfg Config) *Service {
+	if cfg.Memory == nil {
+		cfg.Memory = memory.DefaultAllocator
+	}
+	return &Service{cfg: cfg}
+}
+
+// Name implements [flow.Role].
+func (s *Service) Name() string { return "transform" }
+
+// Serve implements [flow.Role].
+func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
+	j, err := job.Wait(intake, run)
+	if err != nil || j.Pipeline == nil {
+		return err
+	}
+	var g errgroup.Group
+	for _, stage := range j.Pipeline.Stages {
+		if stage.Chain == nil || len(s.cfg.Stages) > 0 && !slices.Contains(s.cfg.Stages, stage.Name) {
+			continue // another process serves it
+		}
+		g.Go(func() error { return s.stage(stage, j.Pipeline.Spec.Policies.Workers).Serve(intake, work, run) })
+	}
+	return g.Wait()
+}
+
+func (s *Service) stage(stage *pipeline.Stage, workers int) *flow.Stage {
+	if s.cfg.Workers > 0 {
+		workers = s.cfg.Workers
+	}
+	return &flow.Stage{Stage: stage.Name, Workers: workers, Process: func(ctx context.Context, in *blocks.Block) (flow.Output, error) {
+		out, err := run(ctx, s.cfg.Memory, stage.Chain, in.Batch)
+		if err != nil {
+			return flow.Output{}, err
+		}
+		return output(stage.Name, out), nil
+	}}
+}
+
+// output puts the chain's outcome into the words of the flow: labels get the
+// stage's name in front.
+func output(stage string, o operator.Outcome) flow.Output {
+	out := flow.Output{Batch: o.Batch, Kept: o.Kept}
+	for _, d := range o.Dropped {
+		out.Dropped = append(out.Dropped, blocks.Drop{Operator: stage + "/" + d.Operator, Rows: d.Rows})
+	}
+	for _, f := range o.Failed {
+		out.Failed = append(out.Failed, flow.Failure{Row: f.Row, Operator: stage + "/" + f.Operator, Column: f.Column, Reason: reason(f.Err)})
+	}
+	return out
+}

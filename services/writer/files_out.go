@@ -1,0 +1,191 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/ledger"
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// outFile is one file of a cut.
+//
+//	open ─► add ... ─► encodeEnd ─► finish: entry is what a commit says of it
+//	keep ... ─► sortKept: open, add ... ─┘                    (preserve_order)
+type outFile struct {
+	set       *fileSet
+	partition *partition
+	spans     ledger.Coverage // that have rows in it
+
+	staged  *sink.Staged    // nil until it is opened
+	parquet *parquet.Writer // likewise
+	kept    []keptPiece     // rows that wait for their order
+	entry   ledger.File
+
+	used uint64 // the set's clock when it was last written to
+	raw  int64  // bytes of the rows added since the last row group
+	held int64  // bytes of rows in memory, nearly
+}
+
+// keptPiece is rows of a block that wait for their place.
+type keptPiece struct {
+	span  blocks.Span
+	batch arrow.RecordBatch
+}
+
+// pageBytes is how much a column gathers before it makes a page of it.
+const pageBytes = 1 << 20
+
+// open begins the staged file. With first, files of a directory sort by it.
+func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
+	staged, err := f.set.out.Create(ctx, sink.Place{Dir: f.partition.dir, First: first})
+	if err != nil {
+		return fmt.Errorf("create file: %w", err)
+	}
+	f.staged = staged
+	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, writeOptions(f.set.spec, f.set.mem))
+	return f.encodeError(err)
+}
+
+func writeOptions(spec *pipeline.ParquetSink, mem memory.Allocator) parquet.WriteOptions {
+	return parquet.WriteOptions{
+		Codec: spec.Compression.Codec, Level: spec.Compression.Level, RowsPerGroup: spec.RowsPerGroup, Memory: mem,
+	}
+}
+
+// add writes rows, or keeps them. It borrows b.
+func (f *outFile) add(b arrow.RecordBatch, span blocks.Span) error {
+	size := blocks.DataSize(b)
+	if f.parquet == nil {
+		b.Retain()
+		f.kept = append(f.kept, keptPiece{span, b})
+		f.held += size
+		return nil
+	}
+	if err := f.parquet.Write(b); err != nil {
+		return f.encodeError(err)
+	}
+	f.raw += size
+	f.held = f.parquet.Buffered() + f.loose()
+	return nil
+}
+
+// loose is how many bytes have not become pages yet: at most a page for each column.
+func (f *outFile) loose() int64 { return min(f.raw, f.set.columns*pageBytes) }
+
+// size is how long the file would be now, nearly.
+func (f *outFile) size() int64 {
+	if f.parquet == nil {
+		return f.held
+	}
+	return f.parquet.Bytes() + f.loose()
+}
+
+// flush writes the row group.
+func (f *outFile) flush() error {
+	if err := f.parquet.Flush(); err != nil {
+		return f.encodeError(err)
+	}
+	f.raw, f.held = 0, 0
+	return nil
+}
+
+// sortKept opens the file and writes the rows that were kept, in the order of the
+// source.
+func (f *outFile) sortKept(ctx context.Context) error {
+	if len(f.kept) == 0 {
+		return nil
+	}
+	slices.SortFunc(f.kept, func(a, b keptPiece) int { return a.span.Compare(b.span) })
+	first := f.kept[0].span
+	if err := f.open(ctx, &first); err != nil {
+		return err
+	}
+	for len(f.kept) > 0 {
+		k := f.kept[0]
+		if err := f.add(k.batch, k.span); err != nil {
+			return fmt.Errorf("block %s: %w", k.span, err)
+		}
+		k.batch.Release()
+		f.kept = f.kept[1:]
+		// What waits takes up to half of the buffer, and this file the rest.
+		if f.held > f.set.limit/2 {
+			if err := f.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// encodeEnd writes the last row group and the footer.
+func (f *outFile) encodeEnd() error {
+	rows := f.parquet.Rows()
+	_, err := f.parquet.Close()
+	if err != nil {
+		return f.encodeError(err)
+	}
+	f.parquet = nil
+	f.entry.Rows = rows
+	return nil
+}
+
+// finish makes the file durable. It may run beside the encoding of others.
+func (f *outFile) finish() error {
+	entry, err := f.staged.Finish()
+	if err != nil {
+		return fmt.Errorf("finish file: %w", err)
+	}
+	entry.Rows, entry.Partition, entry.Spans = f.entry.Rows, f.partition.values, f.spans
+	f.entry = entry
+	return nil
+}
+
+// abandon deletes the file and lets go of its memory.
+func (f *outFile) abandon() {
+	for _, k := range f.kept {
+		k.batch.Release()
+	}
+	f.kept = nil
+	if f.parquet != nil {
+		f.parquet.Abandon()
+		f.parquet = nil
+	}
+	if f.staged != nil {
+		_ = f.staged.Abort() // what stays is left to the sweep
+	}
+}
+
+// encodeError tells an error of the storage, which the encoder may have dressed up,
+// from one of the encoder itself: that one comes back with the same rows.
+func (f *outFile) encodeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if failed := f.staged.Err(); failed != nil {
+		return fmt.Errorf("write file: %w", failed)
+	}
+	return &encodeError{File: f.staged.Name(), Err: err}
+}
+
+// encodeError is rows that cannot be written as Parquet.
+type encodeError struct {
+	File string
+	Err  error
+}
+
+func (e *encodeError) Error() string { return fmt.Sprintf("file %s: %v", e.File, e.Err) }
+
+// Unwrap returns the cause.
+func (e *encodeError) Unwrap() error { return e.Err }
+
+// Permanent tells [sink.IsPermanent] that a retry will not help.
+func (e *encodeError) Permanent() bool { return true }
+

@@ -1,0 +1,101 @@
+package writer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/pkg/flow"
+)
+
+// Config says how a process writes. Its zero value is the default.
+type Config struct {
+	Lanes  int              // files written at once per partition: each lane has its own; 1 when 0
+	Buffer int64            // bytes that one lane may hold in unwritten row groups; 128 MiB when 0
+	Memory memory.Allocator // for batches; memory.DefaultAllocator when nil
+}
+
+// Service is the writer role.
+type Service struct{ cfg Config }
+
+// New returns the role.
+func New(cfg Config) *Service {
+	if cfg.Lanes == 0 {
+		cfg.Lanes = 1
+	}
+	if cfg.Buffer == 0 {
+		cfg.Buffer = 128 << 20
+	}
+	if cfg.Memory == nil {
+		cfg.Memory = memory.DefaultAllocator
+	}
+	return &Service{cfg: cfg}
+}
+
+// Name implements [flow.Role].
+func (s *Service) Name() string { return "writer" }
+
+// Serve implements [flow.Role].
+func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
+	meter, stopMeter := run.Meter(work, flow.SinkStage)
+	defer stopMeter()
+	meter.SetState("waiting")
+
+	// The keeper also ends runs that never get a plan.
+	k := newKeeper(run, meter)
+	keeping, stopKeeper := context.WithCancel(work)
+	defer stopKeeper()
+	var g errgroup.Group
+	g.Go(func() error { return k.serve(keeping) })
+	err := s.write(intake, work, run, meter)
+	if err == nil && intake.Err() == nil {
+		<-intake.Done()
+	}
+	stopKeeper()
+	if kerr := g.Wait(); err == nil {
+		err = kerr
+	}
+	return err
+}
+
+// write runs the lanes until intake ends.
+func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow.Meter) error {
+	j, err := job.Wait(intake, run)
+	if err != nil || j.Pipeline == nil {
+		return err
+	}
+	out, err := sink.Open(intake, j.Pipeline.Spec.Sink.Parquet.URI, string(run.Run))
+	if err != nil {
+		return fmt.Errorf("open sink: %w", err)
+	}
+	// Rule 20 (who can finish): this process must see the sink that the planner
+	// locked, not a directory of the same name on another host.
+	if err := out.Holds(intake, j.Plan.Lock); err != nil {
+		return fmt.Errorf("open sink: %w", err)
+	}
+	in, err := run.Input(flow.SinkStage, meter)
+	if err != nil {
+		return err
+	}
+	keep, release := context.WithCancel(work)
+	defer release()
+	feed, stopFeed := context.WithCancel(intake)
+	defer stopFeed()
+	var feeding errgroup.Group
+	feeding.Go(func() error { in.Serve(feed, keep); return nil })
+	var lanes errgroup.Group
+	for i := range s.cfg.Lanes {
+		l := newLane(s.cfg, run, j, out, in, meter, run.Log().With(slog.Int("lane", i)))
+		lanes.Go(func() error { return l.serve(intake, work) })
+	}
+	err = lanes.Wait()
+	stopFeed()
+	release()
+	_ = feeding.Wait() // returns nil
+	return err
+}
