@@ -202,11 +202,12 @@ func (c *Conn) serveRun(intake, work context.Context, rec *Record, roles []Role)
 	})
 	background.Go(func() error { run.reconcile(intake); return nil })
 	background.Go(func() error {
-		if l.Wait(intake, ended) == nil {
-			stopIntake(ErrRunEnded)
-			stopWork()
+		if l.Wait(intake, ended) != nil {
+			return nil
 		}
-		return nil
+		stopIntake(ErrRunEnded)
+		stopWork()
+		return c.entomb(context.WithoutCancel(intake), run)
 	})
 	var g errgroup.Group
 	for _, role := range roles {
@@ -223,7 +224,8 @@ func (c *Conn) serveRun(intake, work context.Context, rec *Record, roles []Role)
 	stopIntake(nil)
 	err = errors.Join(err, background.Wait())
 	if Look(l, ended) {
-		return c.bury(context.WithoutCancel(intake), run)
+		c.clear(context.WithoutCancel(intake), run)
+		return nil
 	}
 	return err
 }
@@ -250,14 +252,12 @@ func (r *Run) play(intake, work context.Context, role Role) error {
 	}
 }
 
-// buryTime bounds what a process does for a run after its end.
+// buryTime bounds each of the things that a process does for a run after its end.
 const buryTime = 10 * time.Second
 
-// bury writes the end into the run's record, where it stays for ever, and drops
-// its transport. Every process that served the run does it, after its own roles
-// have stopped: each step is idempotent, and the last one removes what a
-// slower one made again.
-func (c *Conn) bury(ctx context.Context, run *Run) error {
+// entomb writes the end into the run's record, where it stays for ever. Every process
+// that serves the run does it, as soon as it sees the end: the first one counts.
+func (c *Conn) entomb(ctx context.Context, run *Run) error {
 	ctx, cancel := context.WithTimeout(ctx, buryTime)
 	defer cancel()
 	rec := run.Record
@@ -268,10 +268,18 @@ func (c *Conn) bury(ctx context.Context, run *Run) error {
 	if err := c.persist(ctx, "store the end of the run", func() error { return c.finishRecord(ctx, rec) }, nil); err != nil {
 		return fmt.Errorf("run %s: %w", rec.Run, err)
 	}
-	if err := c.dropStreams(ctx, &rec); err != nil {
-		run.log.WarnContext(ctx, "streams of an ended run stay", slog.Any("error", err))
-	}
-	c.dropSnapshot(ctx, rec.Run)
 	run.log.InfoContext(ctx, "run ended", slog.String("status", string(rec.Status)))
 	return nil
+}
+
+// clear drops the transport of a run that has ended, after the process' own roles have
+// stopped. Every process does it, and the last one removes what a slower one made
+// again.
+func (c *Conn) clear(ctx context.Context, run *Run) {
+	ctx, cancel := context.WithTimeout(ctx, buryTime)
+	defer cancel()
+	if err := c.dropStreams(ctx, &run.Record); err != nil {
+		run.log.WarnContext(ctx, "streams of an ended run stay", slog.Any("error", err))
+	}
+	c.dropSnapshot(ctx, run.Run)
 }

@@ -34,7 +34,7 @@ import (
 )
 
 // Limit bounds every wait of a test: far longer than what is waited for takes.
-const Limit = 60 * time.Second
+const Limit = 20 * time.Second
 
 // Stack is a server and what runs against it.
 type Stack struct {
