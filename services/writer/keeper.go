@@ -58,6 +58,10 @@ func (k *keeper) serve(ctx context.Context) error {
 		done, err := k.step(ctx)
 		switch {
 		case done || ctx.Err() != nil:
+			k.after(ctx)
+			return nil
+		case err != nil && notOurs(err):
+			<-ctx.Done() // the writer has said so
 			return nil
 		case err != nil && sink.IsPermanent(err):
 			if err := k.run.Fail(ctx, "finish the run: "+err.Error()); err != nil {
@@ -71,6 +75,7 @@ func (k *keeper) serve(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
+			k.after(ctx)
 			return nil
 		case <-changed:
 		case <-tick.C:
@@ -92,7 +97,7 @@ func (k *keeper) step(ctx context.Context) (done bool, err error) {
 	})
 	switch {
 	case status == ledger.Ended:
-		return true, k.after(ctx)
+		return true, nil
 	case !planned && status == ledger.Running:
 		return false, nil
 	case !planned || skip:
@@ -474,17 +479,24 @@ func (k *keeper) summary(ctx context.Context) *ledger.End {
 	return end
 }
 
+// afterTime bounds what a keeper does after the end.
+const afterTime = 10 * time.Second
+
 // after sweeps once more when the run has ended, for what late writers left
-// behind, and lets go of the sink.
-func (k *keeper) after(ctx context.Context) error {
-	if k.sink == nil {
-		if skip := flow.Look(k.run.Ledger, func(s *ledger.State) bool { return s.Plan() == nil || s.Plan().Skip != "" }); skip {
-			return nil // the sink was never ours
-		}
-		if err := k.open(ctx); err != nil {
-			k.log.WarnContext(ctx, "sink of an ended run not swept", slog.Any("error", err))
-			return nil
-		}
+// behind, and lets go of the sink. The run's end has stopped the keeper's own context.
+func (k *keeper) after(ctx context.Context) {
+	var over, ours bool
+	k.run.Ledger.View(func(s *ledger.State) {
+		over, ours = s.Status() == ledger.Ended, s.Plan() != nil && s.Plan().Skip == ""
+	})
+	if !over || !ours {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), afterTime)
+	defer cancel()
+	if err := k.open(ctx); err != nil {
+		k.log.WarnContext(ctx, "sink of an ended run not swept", slog.Any("error", err))
+		return
 	}
 	if err := k.sink.SweepEnded(ctx, string(k.run.Run)); err != nil {
 		k.log.WarnContext(ctx, "temporary files of an ended run stay", slog.Any("error", err))
@@ -492,5 +504,4 @@ func (k *keeper) after(ctx context.Context) error {
 	if err := k.sink.Release(ctx, k.job.Plan.Lock); err != nil {
 		k.log.WarnContext(ctx, "lock of an ended run stays", slog.Any("error", err))
 	}
-	return nil
 }

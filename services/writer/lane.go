@@ -116,7 +116,7 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 	l.meter.SetState("writing")
 	var decoded bool
 	err = l.meter.Work(func() error {
-		b, err := blocks.Decode(d.Header(), d.Data(), blocks.DecodeOptions{Schema: l.job.Pipeline.Out})
+		b, err := blocks.Decode(d.Header(), d.Data(), blocks.DecodeOptions{})
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,12 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 		if b.Batch == nil {
 			return nil
 		}
-		return l.files.Append(ctx, b.Batch, b.Span)
+		batch, err := conform(b.Batch, l.job.Pipeline.Out)
+		if err != nil {
+			return &strangerError{stage: b.Stage, err: err}
+		}
+		defer batch.Release()
+		return l.files.Append(ctx, batch, b.Span)
 	})
 	if err != nil && !decoded {
 		return l.damaged(d, err)
@@ -167,6 +172,9 @@ func (l *lane) broken(ctx context.Context, err error) error {
 		return nil
 	}
 	l.meter.Error()
+	if stranger := (*strangerError)(nil); errors.As(err, &stranger) {
+		return l.run.Fail(ctx, err.Error())
+	}
 	if sink.IsPermanent(err) {
 		return l.run.Fail(ctx, "write to the sink: "+err.Error())
 	}

@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
@@ -76,6 +77,11 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 	// Rule 20 (who can finish): this process must see the sink that the planner
 	// locked, not a directory of the same name on another host.
 	if err := out.Holds(intake, j.Plan.Lock); err != nil {
+		if notOurs(err) {
+			meter.SetState("refused")
+			run.Log().ErrorContext(intake, "this process writes nothing of the run", slog.Any("error", err))
+			return nil
+		}
 		return fmt.Errorf("open sink: %w", err)
 	}
 	in, err := run.Input(flow.SinkStage, meter)
@@ -98,4 +104,11 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 	release()
 	_ = feeding.Wait() // returns nil
 	return err
+}
+
+// notOurs reports that this process sees another directory where the run's output
+// should be: it must keep its hands off, and the run may go on without it.
+func notOurs(err error) bool {
+	var other *sink.NotThisSinkError
+	return errors.As(err, &other)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
@@ -277,3 +278,32 @@ func (g *gate) await(t *testing.T) {
 }
 
 func (g *gate) release() { g.once.Do(func() { close(g.open) }) }
+
+// copySpec is a pipeline that copies files, with a stage that does nothing to them.
+func copySpec(uri, out, sink, policies string) string {
+	return fmt.Sprintf(`apiVersion: levada/v1
+name: copy
+source: { parquet: { uri: %q } }
+stages:
+  - name: same
+    transform: [{ filter: "id >= 0" }]
+sink:
+  parquet:
+    uri: %q
+%spolicies:
+  max_age: 300ms
+%s`, uri, out, sink, policies)
+}
+
+// keep is a stage's function that changes nothing.
+func keep(_ context.Context, in arrow.RecordBatch) (arrow.RecordBatch, error) {
+	in.Retain()
+	return in, nil
+}
+
+func bucket(t *testing.T, dir string) storage.Bucket {
+	t.Helper()
+	b, err := storage.NewBucket(dir)
+	require.NoError(t, err)
+	return b
+}
