@@ -67,7 +67,9 @@ func TestRule07Dead_LetterOfAnOutrunAttempt(t *testing.T) {
 	m := h.exact() // every row, the failed one of the second attempt too
 	require.Zero(t, m.Books.Dead)
 	require.NoError(t, h.run.Ledger.Sync(t.Context()))
-	require.False(t, flow.Look(h.run.Ledger, func(s *ledger.State) bool { return s.DeadRowCounts(head.Span.Task, head.Span.From+spanRows-1, head.Stage, head.Attempt) }))
+	require.False(t, flow.Look(h.run.Ledger, func(s *ledger.State) bool {
+		return s.DeadRowCounts(head.Span.Task, head.Span.From+spanRows-1, head.Stage, head.Attempt)
+	}))
 }
 
 func stream(t *testing.T, js jetstream.JetStream, name string) jetstream.Stream {

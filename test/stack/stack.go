@@ -193,7 +193,7 @@ func Rows(t testing.TB, dir string) []string {
 	t.Helper()
 	var rows []string
 	for _, name := range Visible(t, dir) {
-		rows = append(rows, fileRows(t, dir, name)...)
+		rows = append(rows, FileRows(t, dir, name)...)
 	}
 	slices.Sort(rows)
 	return rows
@@ -215,7 +215,8 @@ func Visible(t testing.TB, dir string) []string {
 	return names
 }
 
-func fileRows(t testing.TB, dir, name string) []string {
+// FileRows reads one file of a sink, in its order.
+func FileRows(t testing.TB, dir, name string) []string {
 	t.Helper()
 	src, err := storage.OpenLocal(filepath.Join(dir, name))
 	require.NoError(t, err)

@@ -1,0 +1,246 @@
+package stack_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/services/reader"
+	"github.com/levada-data/levada/services/transform"
+	"github.com/levada-data/levada/services/writer"
+	"github.com/levada-data/levada/test/stack"
+)
+
+// Block sizes, worker counts, process layouts, edges, redelivery and kills change
+// nothing in the result: random pipelines, each run plainly and then in random other
+// ways, give the same rows.
+func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
+	const pipelines, ways = 5, 3
+	in := stack.Customers(t, 12_000, 3, 1500)
+	for seed := range uint64(pipelines) {
+		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 1))
+			stages := randomStages(r)
+			t.Log(stages)
+			plain := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1}
+			want := plain.run(t, in, stages)
+			require.NotEmpty(t, want)
+			for i := range ways {
+				w := randomWay(r)
+				t.Logf("way %d: %+v", i, w)
+				got := w.run(t, in, stages)
+				require.Equal(t, stack.Digest(want), stack.Digest(got))
+			}
+		})
+	}
+}
+
+// randomStages makes one to three stages of random operators over customers. The
+// column id stays, so that rows differ.
+func randomStages(r *rand.Rand) string {
+	filters := []string{
+		"amount > 30.0", "visits % 3 != 0", "country != \"US\"", "isNull(note) || size(note) > 35", "amount * 2.0 < 500.0 && visits > 10",
+		"email.contains(\"a\")", "id % 7 != 3", "signed_up > timestamp(\"2017-01-01T00:00:00Z\")", "amount > 1e9 || id < 6000",
+	}
+	withs := []string{
+		"{ eur: \"amount * 0.92\" }", "{ twice: \"visits + visits\", up: \"upper(country)\" }", "{ amount: \"amount / 3\" }",
+		"{ len: \"coalesce(size(note), -1)\" }", "{ big: \"amount > 100.0 ? 1 : 0\" }",
+	}
+	var b strings.Builder
+	for s := range 1 + r.IntN(3) {
+		fmt.Fprintf(&b, "  - name: s%d\n    transform:\n", s)
+		for range 1 + r.IntN(3) {
+			if r.IntN(2) == 0 {
+				fmt.Fprintf(&b, "      - filter: '%s'\n", filters[r.IntN(len(filters))])
+			} else {
+				fmt.Fprintf(&b, "      - with: %s\n", withs[r.IntN(len(withs))])
+			}
+		}
+	}
+	if r.IntN(2) == 0 {
+		b.WriteString("  - name: last\n    transform: [{ drop: [phone] }, { rename: { email: mail } }]\n")
+	}
+	return b.String()
+}
+
+// way is one way to run a pipeline.
+type way struct {
+	blockBytes, edge             int64
+	readers, transforms, writers int
+	workers, lanes               int
+	visibility, extra            string
+	kills                        int
+}
+
+func randomWay(r *rand.Rand) way {
+	w := way{
+		blockBytes: 16 << 10 << r.IntN(5), edge: 1 << 20 << r.IntN(5), readers: 1 + r.IntN(2), transforms: 1 + r.IntN(3), writers: 1 + r.IntN(3),
+		workers: 1 + r.IntN(3), lanes: 1 + r.IntN(2), visibility: []string{"file", "run"}[r.IntN(2)], kills: r.IntN(4),
+	}
+	w.extra = []string{"", "    target_file: 64KiB\n", "    rows_per_group: 500\n", "    compression: zstd\n", "    preserve_order: true\n"}[r.IntN(5)]
+	return w
+}
+
+// run runs the pipeline this way and returns its rows.
+func (w way) run(t *testing.T, in, stages string) []string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out")
+	s := stack.New(t)
+	text := fmt.Sprintf("apiVersion: levada/v1\nname: meta\nsource: { parquet: { uri: %q } }\nstages:\n%ssink:\n  parquet:\n    uri: %q\n%spolicies:\n  max_age: 200ms\n",
+		in, stages, out, w.extra)
+	if w.visibility != "" {
+		text += "  visibility: " + w.visibility + "\n"
+	}
+	run := s.Submit(t, text, func(r *flow.Record) {
+		r.BlockBytes = w.blockBytes
+		r.RequeueAfter = 300 * time.Millisecond
+		for i := range r.Edges {
+			r.Edges[i].MaxBytes = max(w.edge, 4*w.blockBytes)
+		}
+	})
+	start := map[string]func() *stack.Process{
+		"reader":    func() *stack.Process { return s.Start(t, reader.New(reader.Config{Tasks: max(w.workers, 1)})) },
+		"transform": func() *stack.Process { return s.Start(t, transform.New(transform.Config{Workers: max(w.workers, 1)})) },
+		"writer":    func() *stack.Process { return s.Start(t, writer.New(writer.Config{Lanes: max(w.lanes, 1)})) },
+	}
+	var kinds []string
+	for kind, n := range map[string]int{"reader": w.readers, "transform": w.transforms, "writer": w.writers} {
+		for range n {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	procs := make([]*stack.Process, len(kinds))
+	for i, kind := range kinds {
+		procs[i] = start[kind]()
+	}
+	for k := range w.kills {
+		i := k * 5 % len(procs)
+		procs[i].Kill()
+		procs[i] = start[kinds[i]]()
+	}
+	rec := s.Await(t, run)
+	require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+	m := stack.Clean(t, out, run)
+	rows := stack.Rows(t, out)
+	require.Len(t, rows, int(m.Books.Written))
+	for _, p := range procs {
+		p.Kill()
+	}
+	return rows
+}
+
+// Rows of one file stand in the order of the source, and so do the files by their
+// names.
+func TestRule24PreserveOrder_RowsKeepTheirOrder(t *testing.T) {
+	in := stack.Customers(t, 20_000, 2, 2000)
+	out := filepath.Join(t.TempDir(), "out")
+	s := stack.New(t)
+	run := s.Submit(t, spec(in, out, "    preserve_order: true\n    target_file: 64KiB", ""), func(r *flow.Record) { r.BlockBytes = 32 << 10 })
+	s.Start(t, reader.New(reader.Config{Tasks: 1}), transform.New(transform.Config{Workers: 4}), writer.New(writer.Config{}))
+	require.Equal(t, flow.StatusDone, s.Await(t, run).Status)
+	stack.Clean(t, out, run)
+	id := regexp.MustCompile(`\|id=(\d+)\|`)
+	for _, name := range stack.Visible(t, out) {
+		last := -1
+		for _, row := range stack.FileRows(t, out, name) {
+			var n int
+			_, err := fmt.Sscan(id.FindStringSubmatch(row)[1], &n)
+			require.NoError(t, err)
+			require.Greater(t, n, last, name)
+			last = n
+		}
+	}
+}
+
+func TestRunsWithoutRowsEndWell(t *testing.T) {
+	in := stack.Customers(t, 1000, 1, 500)
+	for name, c := range map[string]struct {
+		sink   string
+		filter string
+		status flow.Status
+		files  int
+	}{
+		"FilteredOut":     {filter: "amount < 0.0", status: flow.StatusDone, files: 1},
+		"NoneToRead":      {filter: "id < 0", status: flow.StatusDone, files: 1}, // every row group is pruned
+		"RefusedByOption": {filter: "amount < 0.0", sink: "    empty: error\n", status: flow.StatusFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			s := stack.New(t)
+			text := fmt.Sprintf("apiVersion: levada/v1\nname: none\nsource: { parquet: { uri: %q } }\nstages: [{ name: f, transform: [{ filter: %q }] }]\nsink:\n  parquet:\n    uri: %q\n%s",
+				in, c.filter, out, c.sink)
+			run := s.Submit(t, text, nil)
+			s.Start(t, stack.All()...)
+			rec := s.Await(t, run)
+			require.Equal(t, c.status, rec.Status, rec.Reason)
+			m := stack.Clean(t, out, run)
+			require.Len(t, m.Files, c.files)
+			require.Empty(t, stack.Rows(t, out))
+			require.Equal(t, int64(1000), m.Books.Source)
+			require.Equal(t, int64(1000), m.Books.Dropped["f/filter[0]"])
+		})
+	}
+}
+
+func TestNoFilesIsAnErrorThatSaysSo(t *testing.T) {
+	s := stack.New(t)
+	out := filepath.Join(t.TempDir(), "out")
+	run := s.Submit(t, spec(filepath.Join(t.TempDir(), "*.parquet"), out, "", ""), nil)
+	s.Start(t, stack.All()...)
+	rec := s.Await(t, run)
+	require.Equal(t, flow.StatusFailed, rec.Status)
+	require.Contains(t, rec.Reason, "matches no file")
+	require.Empty(t, stack.Visible(t, out))
+}
+
+func TestTwoRunsAtOnceDoNotDisturbEachOther(t *testing.T) {
+	s := stack.New(t)
+	s.Start(t, stack.All()...)
+	s.Start(t, stack.All()...)
+	runs := map[flow.RunID]string{}
+	for i := range 3 {
+		out := filepath.Join(t.TempDir(), "out")
+		runs[s.Submit(t, spec(stack.Customers(t, int64(5000*(i+1)), 2, 1000), out, "", ""), nil)] = out
+	}
+	for run, out := range runs {
+		rec := s.Await(t, run)
+		require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+		m := stack.Clean(t, out, run)
+		require.Len(t, stack.Rows(t, out), int(m.Books.Written))
+	}
+}
+
+// A row that fails goes to the dead letters; with max_dead_rows: 0 the run fails and
+// says which row, in which file, and why.
+func TestDeadRowsFailTheRunAndAreNamed(t *testing.T) {
+	in := stack.Customers(t, 5000, 2, 1000)
+	text := func(out string, limit int) string {
+		return fmt.Sprintf("apiVersion: levada/v1\nname: dead\nsource: { parquet: { uri: %q } }\nstages: [{ name: div, transform: [{ with: { x: \"visits %% (id - 1234)\" } }] }]\nsink: { parquet: { uri: %q } }\npolicies: { max_dead_rows: %d, max_age: 300ms }\n",
+			in, out, limit)
+	}
+	s := stack.New(t)
+	s.Start(t, stack.All()...)
+	out := filepath.Join(t.TempDir(), "out")
+	rec := s.Await(t, s.Submit(t, text(out, 0), nil))
+	require.Equal(t, flow.StatusFailed, rec.Status)
+	for _, part := range []string{"customers-0000.parquet", "234", "div/with[0]", `"x"`, "division by zero"} {
+		require.Contains(t, rec.Reason, part)
+	}
+
+	out = filepath.Join(t.TempDir(), "out")
+	run := s.Submit(t, text(out, 1), nil)
+	rec = s.Await(t, run)
+	require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+	m := stack.Clean(t, out, run)
+	require.Equal(t, int64(1), m.Books.Dead)
+	require.Len(t, stack.Rows(t, out), 4999)
+}
