@@ -77,23 +77,48 @@ func (t *tasker) prepareSink(ctx context.Context, spec *pipeline.Spec, plan *led
 		return classify(err)
 	}
 	host, _ := os.Hostname() // only for people who read the lock
-	lock, err := out.Acquire(ctx, sink.Claim{Run: string(t.run.Run), Host: host, PID: os.Getpid(), By: t.run.Conn().Instance(), At: time.Now().UTC()},
-		func(ctx context.Context, run string) (bool, error) {
-			rec, err := t.run.Conn().Lookup(ctx, flow.RunID(run))
-			if errors.Is(err, flow.ErrNoRun) {
-				return false, nil // of another server: only a person can tell
-			}
-			return err == nil && rec.Status != flow.StatusActive, err
-		})
+	claim := sink.Claim{Run: string(t.run.Run), Host: host, PID: os.Getpid(), By: t.run.Conn().Instance(), At: time.Now().UTC()}
+	lock, err := out.Acquire(ctx, claim, t.ended)
 	if err != nil {
 		return classify(err)
 	}
 	plan.Lock = lock.Nonce
+	if err := t.sweepAbandoned(ctx, out); err != nil {
+		return classify(err)
+	}
 	old, skip, err := out.Prepare(ctx, string(spec.Sink.Parquet.Mode))
 	if err != nil {
 		return classify(err)
 	}
 	plan.Old, plan.Skip = old, skip
+	return nil
+}
+
+// ended reports whether a run is over, as far as this server knows.
+func (t *tasker) ended(ctx context.Context, run string) (bool, error) {
+	rec, err := t.run.Conn().Lookup(ctx, flow.RunID(run))
+	if errors.Is(err, flow.ErrNoRun) {
+		return false, nil // of another server: only a person can tell
+	}
+	return err == nil && rec.Status != flow.StatusActive, err
+}
+
+// sweepAbandoned removes the temporaries that late writers of earlier runs, which have
+// ended, left in this sink (rule 11).
+func (t *tasker) sweepAbandoned(ctx context.Context, out *sink.Sink) error {
+	runs, err := out.Abandoned(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		over, err := t.ended(ctx, run)
+		if err == nil && over {
+			err = out.SweepEnded(ctx, run)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,6 +36,13 @@ func (t *tasker) open(ctx context.Context) (*reading, error) {
 	}
 	if j.Pipeline == nil {
 		return nil, flow.ErrRunEnded // the plan skips the run
+	}
+	// A task can be here before the plan is: its id is asked for after the wait, and
+	// must be that of the plan which was waited for.
+	same := false
+	t.run.Ledger.View(func(s *ledger.State) { id, same = s.PlanID(), s.Plan() == j.Plan })
+	if !same {
+		return nil, errors.New("open plan: it changed while it was opened")
 	}
 	t.current = &reading{id: id, job: j, source: sourceOf(j, t.cfg)}
 	return t.current, nil

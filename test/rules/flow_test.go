@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/fault"
+	"github.com/levada-data/levada/internal/generate"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -117,6 +118,38 @@ func TestRule14Maxage_FullEdgeDoesNotDeadlock(t *testing.T) {
 	require.Len(t, stack.Rows(t, out), 60_000)
 }
 
+// A process whose fold stands on an entry that a power loss took, and that another has
+// replaced, notices by the hash: the sequence number is the same.
+func TestRule05Chain_ReaderNoticesAReplacedEntry(t *testing.T) {
+	h := byHand(t, options{tasks: 3, spans: 1})
+	h.extent(0)
+	slow, err := h.Connect(t).Attach(t.Context(), h.run.Run)
+	require.NoError(t, err)
+	h.Server.LosePower(t, "levada-ledger-"+string(h.run.Run), 1)
+	h.wait("the extent is gone", func(s *ledger.State) bool { return s.Extents() == 0 })
+	h.extent(1)
+	h.extent(2)
+	require.Eventually(t, func() bool { return slow.Ledger.Sync(t.Context()) == nil }, stack.Limit, 5*time.Millisecond)
+	slow.Ledger.View(func(s *ledger.State) {
+		_, zero := s.Extent(0)
+		_, one := s.Extent(1)
+		require.False(t, zero, "an entry that is no more")
+		require.True(t, one, "the entry that took its place")
+	})
+}
+
+// Nothing else makes a writer cut here: the task is not read to its end, the file is
+// small, the edge is empty.
+func TestRule14Maxage_TimeAloneMakesACut(t *testing.T) {
+	h := byHand(t, options{spans: 2})
+	h.publish(0, 0)
+	h.writer()
+	h.committed(1)
+	h.publish(0, 1)
+	h.extent(0)
+	h.exact()
+}
+
 // Forty partitions on one small edge end well, too.
 func TestRule14Maxage_FortyPartitionsOnASmallEdge(t *testing.T) {
 	in := stack.Customers(t, 40_000, 2, 8192)
@@ -138,10 +171,14 @@ func TestRule14Maxage_FortyPartitionsOnASmallEdge(t *testing.T) {
 // the end, however many append at once.
 func TestRule15Conflicts_EveryEntryIsOfferedAgain(t *testing.T) {
 	h := byHand(t, options{tasks: 40, spans: 1})
-	var wg sync.WaitGroup
-	for task := range h.tasks {
-		run, err := h.Connect(t).Attach(t.Context(), h.run.Run)
+	runs := make([]*flow.Run, h.tasks) // all stand on the same entry
+	for task := range runs {
+		var err error
+		runs[task], err = h.Connect(t).Attach(t.Context(), h.run.Run)
 		require.NoError(t, err)
+	}
+	var wg sync.WaitGroup
+	for task, run := range runs {
 		wg.Go(func() {
 			o, err := run.Ledger.Append(t.Context(), flow.NewNonce(), func(s *ledger.State) *ledger.Entry {
 				return &ledger.Entry{Kind: ledger.KindExtent, Extent: &ledger.Extent{Plan: s.PlanID(), Task: uint32(task), Rows: spanRows}}
@@ -190,7 +227,10 @@ func TestRule17Determinism_ReplacedFileFailsTheRun(t *testing.T) {
 	run := s.Submit(t, copySpec(in, out, "", ""), nil)
 	h.start(stack.All()...)
 	g.await(t)
-	other := filepath.Dir(stack.Customers(t, 9_000, 2, 2048))
+	// As many rows in as many row groups: only the footer tells the files apart.
+	other := t.TempDir()
+	_, err := generate.Customers(t.Context(), generate.Options{Rows: 10_000, Files: 2, RowsPerGroup: 2048, Seed: 8, Dir: other}, nil)
+	require.NoError(t, err)
 	name := "customers-0001.parquet"
 	require.NoError(t, os.Rename(filepath.Join(other, name), filepath.Join(filepath.Dir(in), name)))
 	g.release()

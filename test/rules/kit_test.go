@@ -216,6 +216,24 @@ func (h *hand) committed(n int) {
 	h.wait("commits", func(s *ledger.State) bool { return s.Progress().Covered >= int64(n*spanRows) })
 }
 
+// entries counts the entries of a kind in the ledger's stream.
+func (h *hand) entries(kind ledger.Kind) int {
+	h.t.Helper()
+	s, err := h.Server.JetStream(h.t).Stream(h.t.Context(), "levada-ledger-"+string(h.run.Run))
+	require.NoError(h.t, err)
+	n := 0
+	for seq := uint64(1); seq <= s.CachedInfo().State.LastSeq; seq++ {
+		msg, err := s.GetMsg(h.t.Context(), seq)
+		require.NoError(h.t, err)
+		e, err := ledger.DecodeEntry(msg.Data)
+		require.NoError(h.t, err)
+		if e.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // exact checks the end of the run: done, every number once, nothing left behind.
 func (h *hand) exact() *sink.Manifest {
 	h.t.Helper()

@@ -46,9 +46,23 @@ func TestRule02Answer_StoredButUnanswered(t *testing.T) {
 	h.publish(0, 1)
 	h.startOn(flow.DialURL(proxy.URL()), writer.New(writer.Config{}))
 	h.committed(2)
+	require.Eventually(t, func() bool { // the writer has made up its mind: its blocks are settled
+		d, err := h.conn.Depth(t.Context(), h.run.Run, flow.SourceStage)
+		return err == nil && d.Blocks == 0
+	}, stack.Limit, 5*time.Millisecond)
 	h.extent(0)
-	h.exact()
+	m := h.exact()
 	require.Equal(t, 1, lost)
+	// The file of the unanswered commit is the one that counts: it was not dropped and
+	// written again.
+	h.wait("one commit", func(s *ledger.State) bool {
+		n := 0
+		for range s.Commits() {
+			n++
+		}
+		return n == len(m.Files)
+	})
+	require.Zero(t, h.entries(ledger.KindLost), "a committed file was dropped")
 }
 
 // The commit has no answer because it is late: it arrives when the blocks have been
