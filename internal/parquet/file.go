@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -99,7 +100,7 @@ func readFooter(src storage.File) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it has %d bytes", ErrNotParquet, size)
 	}
 	tail := make([]byte, min(size, tailBytes))
-	if _, err := src.ReadAt(tail, size-int64(len(tail))); err != nil && err != io.EOF {
+	if _, err := src.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	switch magic := string(tail[len(tail)-4:]); magic {
@@ -120,7 +121,7 @@ func readFooter(src storage.File) ([]byte, error) {
 		return tail[int64(len(tail))-footerTail-n : len(tail)-footerTail], nil
 	}
 	footer := make([]byte, n)
-	if _, err := src.ReadAt(footer, size-footerTail-n); err != nil && err != io.EOF {
+	if _, err := src.ReadAt(footer, size-footerTail-n); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	return footer, nil

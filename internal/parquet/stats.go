@@ -54,9 +54,9 @@ func bounds(t arrow.DataType, s metadata.TypedStatistics) (lo, hi any) {
 	case *metadata.Int64Statistics:
 		return whole(t, s.Min(), s.Max(), uint64(s.Min()), uint64(s.Max())) //nolint:gosec // the bits of a uint64
 	case *metadata.Float32Statistics:
-		return real(float64(s.Min()), float64(s.Max()))
+		return float(float64(s.Min()), float64(s.Max()))
 	case *metadata.Float64Statistics:
-		return real(s.Min(), s.Max())
+		return float(s.Min(), s.Max())
 	case *metadata.BooleanStatistics:
 		return s.Min(), s.Max()
 	case *metadata.ByteArrayStatistics:
@@ -71,7 +71,7 @@ func bounds(t arrow.DataType, s metadata.TypedStatistics) (lo, hi any) {
 	return nil, nil
 }
 
-func real(lo, hi float64) (any, any) {
+func float(lo, hi float64) (any, any) {
 	if math.IsNaN(lo) || math.IsNaN(hi) || lo > hi {
 		return nil, nil
 	}

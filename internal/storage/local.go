@@ -195,7 +195,7 @@ func (l *local) within(p string, f func() error) error {
 }
 
 func syncDir(dir string) error {
-	f, err := os.Open(dir) //nolint:gosec // a directory of the bucket
+	f, err := os.Open(dir)
 	if err != nil {
 		return wrap("open directory", dir, err)
 	}

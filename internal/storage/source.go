@@ -13,7 +13,7 @@ import (
 
 // OpenLocal opens a file of the local file system for ranged reads.
 func OpenLocal(path string) (File, error) {
-	f, err := os.Open(path) //nolint:gosec // the user names it
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, wrap("open", path, err)
 	}
@@ -53,21 +53,21 @@ func Expand(ctx context.Context, uris []string, suffix string) ([]string, error)
 	var files []string
 	seen := map[string]bool{}
 	for _, uri := range uris {
-		found, err := expand(ctx, uri, suffix)
+		matches, err := expand(ctx, uri, suffix)
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range found {
-			real, err := filepath.EvalSymlinks(f)
+		for _, f := range matches {
+			found, err := filepath.EvalSymlinks(f)
 			if err != nil {
 				return nil, wrap("find", f, err)
 			}
-			if real, err = filepath.Abs(real); err != nil {
+			if found, err = filepath.Abs(found); err != nil {
 				return nil, wrap("find", f, err)
 			}
-			if !seen[real] {
-				seen[real] = true
-				files = append(files, real)
+			if !seen[found] {
+				seen[found] = true
+				files = append(files, found)
 			}
 		}
 	}

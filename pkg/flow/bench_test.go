@@ -47,4 +47,3 @@ func BenchmarkHop(b *testing.B) {
 	stop()
 	<-served
 }
-

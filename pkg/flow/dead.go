@@ -114,8 +114,10 @@ func (r *Run) FindLetter(ctx context.Context, span blocks.Span, stage, attempt s
 		if err != nil || h.Attempt != attempt || !h.Span.Contains(span) && !span.Contains(h.Span) {
 			continue
 		}
-		l := &Letter{Span: h.Span, Stage: stage, Attempt: attempt, Operator: msg.Header.Get(headerOperator),
-			Column: msg.Header.Get(headerColumn), Reason: msg.Header.Get(headerReason)}
+		l := &Letter{
+			Span: h.Span, Stage: stage, Attempt: attempt, Operator: msg.Header.Get(headerOperator),
+			Column: msg.Header.Get(headerColumn), Reason: msg.Header.Get(headerReason),
+		}
 		for _, d := range h.Dead {
 			l.Offsets = append(l.Offsets, d.Offsets...)
 		}

@@ -88,8 +88,7 @@ func intent(c class, after time.Duration, err error) error {
 }
 
 func classOf(err error) (class, time.Duration) {
-	var i *intentError
-	if errors.As(err, &i) {
+	if i, ok := errors.AsType[*intentError](err); ok {
 		return i.class, i.after
 	}
 	return classRetry, 0
@@ -105,8 +104,7 @@ const (
 )
 
 func apiCode(err error) (jetstream.ErrorCode, string) {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.ErrorCode, api.Description
 	}
 	return 0, ""

@@ -3,7 +3,6 @@ package flow_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"os"
 	"time"
 
@@ -44,17 +43,17 @@ func ExampleMap() {
 	defer done()
 	blocksOut, err := conn.NATS().SubscribeSync(flow.BlocksSubject(run, "double")) // a tap
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	go func() { _ = conn.Serve(ctx, ctx, double) }()
 
 	msg, err := blocksOut.NextMsgWithContext(ctx)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	b, err := blocks.Decode(msg.Header, msg.Data, blocks.DecodeOptions{})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer b.Release()
 	fmt.Println(b.Stage, b.Span, b.Batch.Column(0))
@@ -65,36 +64,36 @@ func ExampleMap() {
 func exampleRun(ctx context.Context) (*flow.Conn, flow.RunID, func()) {
 	dir, err := os.MkdirTemp("", "levada-example")
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	srv, err := embedded.Start(ctx, embedded.Options{StateDir: dir, StoreLimit: 4 << 30})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	conn, err := flow.Connect(ctx, srv.Connect, flow.Config{}, nil)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	rec := flow.Record{
 		Run: flow.NewRunID(), Pipeline: "example", BlockBytes: 1 << 20, RequeueAfter: time.Minute,
 		Edges: []flow.Edge{{Stage: flow.SourceStage, MaxBytes: 64 << 20}, {Stage: "double", MaxBytes: 64 << 20}},
 	}
 	if err := conn.Submit(ctx, rec); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	run, err := conn.Attach(ctx, rec.Run)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	plan := &ledger.Plan{Tasks: []ledger.PlanTask{{File: -1, Rows: 3, To: 3}}}
 	parts, err := plan.Parts(flow.NewNonce())
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := run.Ledger.AppendUntil(ctx, func(*ledger.State) *ledger.Entry {
 		return &ledger.Entry{Kind: ledger.KindPlan, Plan: parts[0]}
 	}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	b := array.NewInt64Builder(memory.DefaultAllocator)
 	b.AppendValues([]int64{1, 2, 3}, nil)
@@ -102,7 +101,7 @@ func exampleRun(ctx context.Context) (*flow.Conn, flow.RunID, func()) {
 	schema := arrow.NewSchema([]arrow.Field{{Name: "v", Type: arrow.PrimitiveTypes.Int64}}, nil)
 	out, err := run.Output(flow.SourceStage, nil)
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	if err := out.PublishBlock(ctx, rec.Run, &blocks.Block{
 		Header: blocks.Header{
@@ -111,7 +110,7 @@ func exampleRun(ctx context.Context) (*flow.Conn, flow.RunID, func()) {
 		},
 		Batch: array.NewRecordBatch(schema, []arrow.Array{col}, 3),
 	}); err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	return conn, rec.Run, func() {
 		conn.Close()

@@ -28,8 +28,8 @@ func (r *Run) Fit(ctx context.Context, b *blocks.Block, stage, attempt string) (
 	rest := *b
 	var kept []uint32
 	for i := range sequence(int(b.Rows)) {
-		if !gone[uint32(i)] { //nolint:gosec // a row of a block
-			kept = append(kept, uint32(i)) //nolint:gosec // a row of a block
+		if !gone[uint32(i)] {
+			kept = append(kept, uint32(i))
 		}
 	}
 	batch, err := take(ctx, b.Batch, kept)
@@ -42,8 +42,10 @@ func (r *Run) Fit(ctx context.Context, b *blocks.Block, stage, attempt string) (
 	}
 	rest.Batch, rest.Rows, rest.Offsets = batch, int64(len(kept)), compose(b.Offsets, kept)
 	rest.Dead = append(slices.Clone(rest.Dead), blocks.Dead{Stage: stage, Attempt: attempt, Offsets: dead})
-	letter := &Letter{Span: span, Stage: stage, Attempt: attempt, Operator: stage, Offsets: dead,
-		Reason: fmt.Sprintf("row exceeds a block of %d bytes: raise policies.block_bytes and the server's max_payload, or drop the widest column", r.BlockBytes)}
+	letter := &Letter{
+		Span: span, Stage: stage, Attempt: attempt, Operator: stage, Offsets: dead,
+		Reason: fmt.Sprintf("row exceeds a block of %d bytes: raise policies.block_bytes and the server's max_payload, or drop the widest column", r.BlockBytes),
+	}
 	defer rest.Release()
 	parts, over = blocks.Split(&rest, r.BlockBytes)
 	if over != nil {

@@ -269,7 +269,7 @@ func (d *Delivery) Deliveries() int {
 	if err != nil {
 		return 1
 	}
-	return int(min(m.NumDelivered, 1<<30)) //nolint:gosec // bounded on the line
+	return int(min(m.NumDelivered, 1<<30))
 }
 
 // Ack settles the message: it is done with, and leaves the work queue. An ack

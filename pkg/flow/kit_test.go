@@ -113,10 +113,3 @@ func serve(t testing.TB, in *flow.Input) func() {
 	t.Cleanup(stop)
 	return stop
 }
-
-// extent is the entry that every test may append: harmless, and countable.
-func extent(run *flow.Run, task uint32) func(*ledger.State) *ledger.Entry {
-	return func(s *ledger.State) *ledger.Entry {
-		return &ledger.Entry{Kind: ledger.KindExtent, Extent: &ledger.Extent{Plan: s.PlanID(), Task: task, Rows: taskRows}}
-	}
-}

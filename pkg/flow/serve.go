@@ -203,7 +203,7 @@ func (c *Conn) serveRun(intake, work context.Context, rec *Record, roles []Role)
 	background.Go(func() error { run.reconcile(intake); return nil })
 	background.Go(func() error {
 		if l.Wait(intake, ended) != nil {
-			return nil
+			return nil //nolint:nilerr // stopped before the end: nothing to write down
 		}
 		stopIntake(ErrRunEnded)
 		stopWork()
@@ -238,7 +238,7 @@ func (r *Run) play(intake, work context.Context, role Role) error {
 		err := role.Serve(intake, work, r)
 		switch {
 		case intake.Err() != nil, errors.Is(err, ErrRunEnded):
-			return nil
+			return nil //nolint:nilerr // stopped, or over: what failed by that is no fault
 		case err == nil:
 			<-intake.Done() // no part in this run, or done with it
 			return nil
@@ -246,11 +246,15 @@ func (r *Run) play(intake, work context.Context, role Role) error {
 			return fmt.Errorf("%s: %w", role.Name(), err)
 		}
 		r.log.ErrorContext(intake, "role failed, will try again", slog.String("role", role.Name()), slog.Any("error", err))
-		if pause(intake, backoff(n)) != nil {
-			return nil
+		if pause(intake, patience(n)) != nil {
+			return nil //nolint:nilerr // stopped
 		}
 	}
 }
+
+// patience is the pause before a role is served again that has failed n+1 times: up to
+// a quarter of a minute, so that a fault that stays does not fill the log.
+func patience(n int) time.Duration { return backoff(n) << min(max(n-6, 0), 4) }
 
 // buryTime bounds each of the things that a process does for a run after its end.
 const buryTime = 10 * time.Second

@@ -215,7 +215,7 @@ func (w *stageWorker) broken(ctx context.Context, d *Delivery, err error) error 
 func (w *stageWorker) failed(ctx context.Context, d *Delivery, in *blocks.Block, attempt string, try int, cause error) (done bool, err error) {
 	if ctx.Err() != nil {
 		d.Nak(0)
-		return true, nil
+		return true, nil //nolint:nilerr // no time left: given back
 	}
 	w.meter.Error()
 	class, after := classOf(cause)
@@ -301,7 +301,7 @@ func (w *stageWorker) finish(ctx context.Context, d *Delivery, outs []*blocks.Bl
 // interrupted makes an error that only says that time is up into none.
 func (w *stageWorker) interrupted(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() != nil || errors.Is(err, ErrRunEnded) {
-		return nil
+		return nil //nolint:nilerr // the block is given back; that is all there is to it
 	}
 	return err
 }
@@ -377,7 +377,7 @@ func compose(offsets, kept []uint32) []uint32 {
 func sequence(n int) []uint32 {
 	s := make([]uint32, n)
 	for i := range s {
-		s[i] = uint32(i) //nolint:gosec // a block has far fewer rows than 2^32
+		s[i] = uint32(i)
 	}
 	return s
 }

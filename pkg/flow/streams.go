@@ -97,7 +97,7 @@ func (c *Conn) StoreLeft(ctx context.Context) int64 {
 	if err != nil || info.Limits.MaxStore <= 0 {
 		return -1
 	}
-	return max(info.Limits.MaxStore-int64(min(info.ReservedStore, 1<<62)), 0) //nolint:gosec // bounded on the line
+	return max(info.Limits.MaxStore-int64(min(info.ReservedStore, 1<<62)), 0)
 }
 
 // dropStreams deletes a run's transport. The ledger stays, and the dead letters
@@ -143,6 +143,6 @@ func (c *Conn) depth(ctx context.Context, stream string) (Depth, error) {
 	info := s.CachedInfo()
 	return Depth{
 		Blocks: info.State.Msgs, MaxBytes: info.Config.MaxBytes,
-		Bytes: int64(min(info.State.Bytes, 1<<62)), //nolint:gosec // bounded on the line
+		Bytes: int64(min(info.State.Bytes, 1<<62)),
 	}, nil
 }

@@ -47,7 +47,7 @@ func (f *filter) Apply(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	kept := make([]uint32, 0, mask.Len())
 	for i := range mask.Len() {
 		if mask.IsValid(i) && mask.Value(i) { // a failed row is null
-			kept = append(kept, uint32(i)) //nolint:gosec // a row of a batch
+			kept = append(kept, uint32(i))
 		}
 	}
 	return gather(ctx, mem, f.out, in, kept, rowErrors("", failed))

@@ -107,7 +107,7 @@ func without(n int, failed []RowError) []uint32 {
 			failed = failed[1:]
 			continue
 		}
-		kept = append(kept, uint32(i)) //nolint:gosec // a row of a batch
+		kept = append(kept, uint32(i))
 	}
 	return kept
 }

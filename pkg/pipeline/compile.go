@@ -278,7 +278,7 @@ func (c *compiler) checkSink(out *arrow.Schema) {
 }
 
 func partitionable(t arrow.DataType) bool {
-	switch t.ID() {
+	switch t.ID() { //nolint:exhaustive // all others make no directory name
 	case arrow.STRING, arrow.LARGE_STRING, arrow.BOOL, arrow.DATE32,
 		arrow.INT8, arrow.INT16, arrow.INT32, arrow.INT64, arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.UINT64:
 		return true
@@ -293,8 +293,7 @@ func (c *compiler) needed(p *Pipeline, source *arrow.Schema) *arrow.Schema {
 		want[name] = true
 	}
 	// Backwards: what must be there before an operator, for what is wanted after it.
-	for i := len(p.Stages) - 1; i >= 0; i-- {
-		st := c.spec.Stages[i]
+	for i, st := range slices.Backward(c.spec.Stages) {
 		if st.External != nil {
 			for _, name := range names(p.Stages[i].In) {
 				want[name] = true // nobody knows what it reads
@@ -335,15 +334,19 @@ func before(o *OperatorSpec, op operator.Operator, want map[string]bool) {
 			want[old] = true
 		}
 	case "filter":
-		for _, name := range op.(operator.Reader).Reads() {
-			want[name] = true
-		}
+		addReads(op, want)
 	case "with":
-		reads := op.(operator.Reader).Reads()
 		for _, a := range o.With {
 			delete(want, a.Column)
 		}
-		for _, name := range reads {
+		addReads(op, want)
+	}
+}
+
+// addReads wants what an operator reads.
+func addReads(op operator.Operator, want map[string]bool) {
+	if r, ok := op.(operator.Reader); ok {
+		for _, name := range r.Reads() {
 			want[name] = true
 		}
 	}
@@ -356,7 +359,6 @@ func prunable(p *Pipeline) []Prune {
 	if len(p.Stages) == 0 || p.Stages[0].Chain == nil {
 		return nil
 	}
-	var out []Prune
 	for i, op := range p.Stages[0].Chain.Operators() {
 		switch op.Kind() {
 		case "select", "drop":
@@ -364,10 +366,9 @@ func prunable(p *Pipeline) []Prune {
 		case "filter":
 			// Only the first: a second one would be booked for rows that the first had
 			// dropped.
-			return append(out, Prune{
-				Operator: p.Stages[0].Name + "/" + operator.Label(op.Kind(), i),
-				Program:  op.(interface{ Predicate() *expr.Program }).Predicate(),
-			})
+			if f, ok := op.(interface{ Predicate() *expr.Program }); ok {
+				return []Prune{{Operator: p.Stages[0].Name + "/" + operator.Label(op.Kind(), i), Program: f.Predicate()}}
+			}
 		}
 		return nil
 	}

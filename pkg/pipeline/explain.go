@@ -67,7 +67,7 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	return err
 }
 
-func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) } //nolint:gosec // not negative
+func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 func schema(b *strings.Builder, s *arrow.Schema) {
 	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)

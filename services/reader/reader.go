@@ -103,7 +103,7 @@ const maxDeliveries = 100
 func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 	task, err := flow.DecodeTask(d.Data())
 	if err != nil {
-		t.run.Log().Error("task dropped", slog.Any("error", err))
+		t.run.Log().ErrorContext(work, "task dropped", slog.Any("error", err))
 		d.Term("unreadable task")
 		return nil
 	}
@@ -127,7 +127,7 @@ func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 		return nil
 	case work.Err() != nil, intake.Err() != nil, errors.Is(err, flow.ErrRunEnded):
 		d.Nak(0)
-		return nil
+		return nil //nolint:nilerr // asked to stop: somebody else reads it
 	case errors.As(err, &cannot):
 		t.meter.Error()
 		if err := t.run.Fail(work, err.Error()); err != nil {

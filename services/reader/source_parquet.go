@@ -54,8 +54,7 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 	})
 	clock.stop()
 	meter.Read(0, planned.Size*t.Rows/max(planned.Rows, 1))
-	var damaged *parquet.FileError
-	if errors.As(err, &damaged) {
+	if _, damaged := errors.AsType[*parquet.FileError](err); damaged {
 		return unreadable(fmt.Errorf("source: %w", err))
 	}
 	return err

@@ -339,7 +339,8 @@ func (k *keeper) compose(ctx context.Context) (sink.Manifest, bool) {
 	m := sink.Manifest{Pipeline: k.run.Pipeline, SpecHash: k.run.SpecHash, Created: time.Now().UTC()}
 	ok := true
 	k.run.Ledger.View(func(s *ledger.State) {
-		files, books := true, s.Books()
+		var files bool
+		books := s.Books()
 		switch {
 		case s.Status() == ledger.Cancelled:
 			m.Status, m.Reason = sink.StatusCancelled, s.Reason()

@@ -88,7 +88,7 @@ func (l *lane) patience() time.Duration {
 func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 	h, err := blocks.ParseHeader(d.Header())
 	if err != nil {
-		return l.damaged(d, err)
+		return l.damaged(ctx, d, err)
 	}
 	switch l.run.Judge(&h) {
 	case flow.Settled:
@@ -133,7 +133,7 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 		return l.files.Append(ctx, batch, b.Span)
 	})
 	if err != nil && !decoded {
-		return l.damaged(d, err)
+		return l.damaged(ctx, d, err)
 	}
 	if err != nil {
 		d.Nak(0)
@@ -145,13 +145,13 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 }
 
 // damaged drops a message that is no valid block; its task is read again.
-func (l *lane) damaged(d *flow.Delivery, err error) error {
+func (l *lane) damaged(ctx context.Context, d *flow.Delivery, err error) error {
 	l.meter.Error()
 	if errors.Is(err, blocks.ErrVersion) {
 		d.Nak(0)
 		return flow.Fatal(err)
 	}
-	l.log.Error("damaged block dropped, its span is read again", slog.Any("error", err))
+	l.log.ErrorContext(ctx, "damaged block dropped, its span is read again", slog.Any("error", err))
 	d.Term("damaged block")
 	return nil
 }
@@ -169,7 +169,7 @@ func (l *lane) broken(ctx context.Context, err error) error {
 	l.files.Abandon(context.WithoutCancel(ctx))
 	l.reopen()
 	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return nil
+		return nil //nolint:nilerr // no time left: given back
 	}
 	l.meter.Error()
 	if stranger := (*strangerError)(nil); errors.As(err, &stranger) {

@@ -386,7 +386,7 @@ func TestRule25LedgerStream_FullIsAnErrorWithAName(t *testing.T) {
 	require.True(t, cfg.DenyPurge)
 	require.True(t, cfg.DenyDelete)
 	was := cfg.MaxBytes
-	cfg.MaxBytes = int64(s.CachedInfo().State.Bytes) + 16 //nolint:gosec // a test's ledger
+	cfg.MaxBytes = int64(s.CachedInfo().State.Bytes) + 16
 	_, err := js.UpdateStream(t.Context(), cfg)
 	require.NoError(t, err)
 	_, err = h.run.Ledger.Append(t.Context(), flow.NewNonce(), func(s *ledger.State) *ledger.Entry {
