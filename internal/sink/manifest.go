@@ -48,10 +48,10 @@ type Manifest struct {
 	Reason     string    `json:"reason,omitempty"` // why a run was cancelled or has failed
 	Created    time.Time `json:"created"`
 
-	Columns     []Column     `json:"columns,omitempty"`      // of the files, then of their directories
 	PartitionBy []string     `json:"partition_by,omitempty"` // columns that are directories
 	Books       ledger.Books `json:"books"`
 
+	Columns []Column `json:"columns,omitempty"` // those that are directories included
 	Sources []Source `json:"sources,omitempty"`
 	Files   []File   `json:"files"`              // by name
 	Dead    []Dead   `json:"dead,omitempty"`     // source rows that are in the dead letters
@@ -91,9 +91,9 @@ type File struct {
 // some of them; each of them that was neither dropped nor is dead is in one of the
 // files whose lineage has it.
 type Lineage struct {
-	Source    int        `json:"source"`               // index in Sources; -1 for a range of numbers
+	Source    int        `json:"source"`              // index in Sources; -1 for a range of numbers
 	RowGroups [2]int     `json:"row_groups,omitzero"` // of the source, half open
-	Rows      [][2]int64 `json:"rows"`                 // half open, from the first row of the first row group
+	Rows      [][2]int64 `json:"rows"`                // half open, from the first row of the first row group
 }
 
 // Dead is rows that a stage could not process.
@@ -252,7 +252,7 @@ func (s *Sink) encodeManifest(ctx context.Context, m *Manifest) ([]byte, error) 
 // can read it, and line tools can count and compare.
 func (m *Manifest) encode() ([]byte, error) {
 	head := *m
-	head.Sources, head.Files, head.Dead, head.Old = nil, nil, nil, nil
+	head.Columns, head.Sources, head.Files, head.Dead, head.Old = nil, nil, nil, nil, nil
 	type plain Manifest
 	data, err := json.MarshalIndent(struct {
 		plain
@@ -263,7 +263,7 @@ func (m *Manifest) encode() ([]byte, error) {
 	}
 	b := bytes.NewBuffer(bytes.TrimSuffix(data, []byte("\n}")))
 	err = errors.Join(
-		writeList(b, "sources", m.Sources, true), writeList(b, "files", m.Files, false),
+		writeList(b, "columns", m.Columns, true), writeList(b, "sources", m.Sources, true), writeList(b, "files", m.Files, false),
 		writeList(b, "dead", m.Dead, true), writeList(b, "replaced", m.Old, true))
 	b.WriteString("\n}\n")
 	return b.Bytes(), err

@@ -33,7 +33,7 @@ type Staged struct {
 }
 
 // stagedBuffer gathers the small writes of a Parquet encoder.
-const stagedBuffer = 64 << 10
+const stagedBuffer = 32 << 10
 
 // Create begins a file. The caller must call Finish, or Abort.
 func (s *Sink) Create(ctx context.Context, at Place) (*Staged, error) {

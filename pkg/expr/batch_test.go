@@ -25,12 +25,12 @@ type testColumn struct {
 func appendTo[B interface{ Append(v V) }, V any](b array.Builder, v V) { b.(B).Append(v) }
 
 // scaled is a time of n units of so many microseconds.
-func scaled(n, micros int64, make func(int64) any) any {
+func scaled(n, micros int64, as func(int64) any) any {
 	x, err := exact((*big.Int).Mul, n, micros)
 	if err != nil {
 		return badInput{err}
 	}
-	return make(x)
+	return as(x)
 }
 
 func toInstant(x int64) any { return instant(x) }
@@ -221,6 +221,7 @@ func drawBatch(t *rapid.T, mem memory.Allocator, rows int, used map[string]bool)
 func drawColumn(t *rapid.T, mem memory.Allocator, c testColumn, values []row) arrow.Array {
 	offset := rapid.IntRange(0, 70).Draw(t, "offset")
 	nulls := rapid.SampledFrom([]int{0, 0, 1, 5, 10}).Draw(t, "nulls in ten")
+	firstNull := rapid.SampledFrom([]int{0, 0, 0, 1030}).Draw(t, "no null before")
 	pool := min(len(values)+offset, 16)
 	b := array.NewBuilder(mem, c.typ)
 	defer b.Release()
@@ -248,7 +249,7 @@ func drawColumn(t *rapid.T, mem memory.Allocator, c testColumn, values []row) ar
 			picks[i] = int(random() % uint64(pool))
 		}
 		slices = append(slices, array.NewSlice(few, int64(picks[i]), int64(picks[i]+1)))
-		valid := int(random()%10) >= nulls
+		valid := int(random()%10) >= nulls || i < firstNull
 		if valid {
 			bitmap[i/8] |= 1 << (i % 8)
 		}

@@ -101,7 +101,7 @@ func boolsToStrings(f *frame, out *vector, _ *mask, args []*vector) {
 
 func boolsToInts(f *frame, out *vector, _ *mask, args []*vector) {
 	for i := range f.n {
-		out.ints[i] = int64(args[0].bits[i>>6] >> (i & 63) & 1) //nolint:gosec // 0 or 1
+		out.ints[i] = int64(args[0].bits[i>>6] >> (i & 63) & 1)
 	}
 }
 

@@ -3,7 +3,6 @@ package expr
 import (
 	"fmt"
 	"math"
-	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -63,36 +62,38 @@ type column struct {
 	kind     kind
 	nullable bool
 	register int
-	// errs is what a value that does not fit the language fails with; nil when all fit.
+	// err is what a value that does not fit the language fails with; nil when all fit.
 	err error
 }
 
 // columnError is the row error that a value of the type can give just by being read.
 func columnError(dt arrow.DataType) error {
-	switch t := dt.(type) {
+	switch dt.(type) {
 	case *arrow.Uint64Type, *arrow.Date32Type, *arrow.Date64Type:
 		return ErrOverflow
-	case *arrow.TimestampType:
-		if t.Unit == arrow.Second || t.Unit == arrow.Millisecond {
-			return ErrOverflow
-		}
-	case *arrow.DurationType:
-		if t.Unit == arrow.Second || t.Unit == arrow.Millisecond {
+	case *arrow.TimestampType, *arrow.DurationType:
+		if unit := unitOf(dt); unit == arrow.Second || unit == arrow.Millisecond {
 			return ErrOverflow
 		}
 	}
 	return nil
 }
 
+// unitOf is the unit of a timestamp or a duration.
+func unitOf(dt arrow.DataType) arrow.TimeUnit {
+	if t, ok := dt.(arrow.TemporalWithUnit); ok {
+		return t.TimeUnit()
+	}
+	return arrow.Microsecond
+}
+
 // aliased says whether vectors of the column are slices of the batch itself.
 func (c *column) aliased() bool {
-	switch t := c.typ.(type) {
+	switch c.typ.(type) {
 	case *arrow.Int64Type, *arrow.Float64Type:
 		return true
-	case *arrow.TimestampType:
-		return t.Unit == arrow.Microsecond
-	case *arrow.DurationType:
-		return t.Unit == arrow.Microsecond
+	case *arrow.TimestampType, *arrow.DurationType:
+		return unitOf(c.typ) == arrow.Microsecond
 	}
 	return false
 }
@@ -103,7 +104,7 @@ func (s *columnState) bind(a arrow.Array) {
 	if d, ok := a.(*array.Dictionary); ok && d.Len() > 0 {
 		// An array of our own: array.Dictionary makes its lazily, which is a race
 		// between goroutines that evaluate the same batch.
-		s.dictionary = array.MakeFromData(d.Data().Dictionary()).(array.StringLike)
+		s.dictionary = array.MakeFromData(d.Data().Dictionary()).(array.StringLike) //nolint:errcheck // Compile has looked at the type
 	}
 }
 
@@ -193,11 +194,11 @@ func (s *columnState) load(f *frame, v *vector) {
 	case *array.Dictionary:
 		s.loadDictionary(f, v, a)
 	case *array.Timestamp:
-		src := a.TimestampValues()[lo:hi]
-		s.loadTime(f, v, unsafe.Slice((*int64)(unsafe.SliceData(src)), len(src)), a.DataType().(*arrow.TimestampType).Unit)
+		src := arrow.TimestampTraits.CastToBytes(a.TimestampValues()[lo:hi])
+		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
 	case *array.Duration:
-		src := a.DurationValues()[lo:hi]
-		s.loadTime(f, v, unsafe.Slice((*int64)(unsafe.SliceData(src)), len(src)), a.DataType().(*arrow.DurationType).Unit)
+		src := arrow.DurationTraits.CastToBytes(a.DurationValues()[lo:hi])
+		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
 	case *array.Date32:
 		const day = 24 * 60 * 60 * 1_000_000
 		const limit = math.MaxInt64 / day
@@ -211,8 +212,8 @@ func (s *columnState) load(f *frame, v *vector) {
 			s.refuse(f, v, func(i int) bool { return src[i] > limit || src[i] < -limit })
 		}
 	case *array.Date64:
-		src := a.Date64Values()[lo:hi]
-		s.loadTime(f, v, unsafe.Slice((*int64)(unsafe.SliceData(src)), len(src)), arrow.Millisecond)
+		src := arrow.Date64Traits.CastToBytes(a.Date64Values()[lo:hi])
+		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), arrow.Millisecond)
 	default:
 		// Eval has compared the types, and Compile admits only those above.
 		panic(fmt.Sprintf("expr: no loader for %s", s.array.DataType()))
@@ -293,6 +294,6 @@ func viewStrings[T int32 | int64](dst []string, offsets []T, data *memory.Buffer
 	}
 	for i := range len(offsets) - 1 {
 		b := text[offsets[i]:offsets[i+1]] // panics where a file has lied about its offsets
-		dst[i] = unsafe.String(unsafe.SliceData(b), len(b))
+		dst[i] = stringOf(b)
 	}
 }

@@ -175,6 +175,45 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
+func TestCompileRefusesColumnsOfOtherTypes(t *testing.T) {
+	for advice, types := range map[string][]arrow.DataType{
+		"write the column as utf8":                                                  {arrow.BinaryTypes.StringView},
+		"write the column as double, or as int64 of the smallest unit":              {&arrow.Decimal128Type{Precision: 9}, &arrow.Decimal256Type{Precision: 9}},
+		"write the column as int64 or as timestamp":                                 {arrow.FixedWidthTypes.Time32s, arrow.FixedWidthTypes.Time64us},
+		"write the column as utf8 if it holds text":                                 {arrow.BinaryTypes.Binary, &arrow.FixedSizeBinaryType{ByteWidth: 4}},
+		"flatten the column where it is written":                                    {arrow.ListOf(arrow.PrimitiveTypes.Int8), arrow.StructOf(), arrow.MapOf(arrow.BinaryTypes.String, arrow.BinaryTypes.String)},
+		"write the column without the dictionary":                                   {&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.PrimitiveTypes.Int64}},
+		"write the column as one of int64, double, utf8, bool, timestamp, duration": {arrow.Null, arrow.FixedWidthTypes.MonthInterval},
+	} {
+		for _, typ := range types {
+			schema := arrow.NewSchema([]arrow.Field{{Name: "x", Type: typ}, {Name: "y", Type: arrow.PrimitiveTypes.Int64}}, nil)
+			_, err := expr.Compile("y > 1 && isNull(x)", schema)
+			var e *expr.Error
+			require.ErrorAs(t, err, &e)
+			require.Equal(t, 17, e.Column)
+			require.Equal(t, fmt.Sprintf("column \"x\" is of type %s, which expressions cannot use", typ), e.Msg)
+			require.Equal(t, advice, e.Hint)
+			_, err = expr.Compile("y > 1", schema)
+			require.NoError(t, err, "a column that is not used may be of any type")
+		}
+	}
+}
+
+func TestCompileNamesTheColumnsThereAre(t *testing.T) {
+	for _, c := range []struct {
+		hint   string
+		fields []arrow.Field
+	}{
+		{"there are no columns", nil},
+		{"the columns are id", []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}}},
+	} {
+		_, err := expr.Compile("price > 1", arrow.NewSchema(c.fields, nil))
+		var e *expr.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, c.hint, e.Hint)
+	}
+}
+
 func TestCompileIsBounded(t *testing.T) {
 	repeat := func(n int, before, middle, after string) string {
 		return strings.Repeat(before, n) + middle + strings.Repeat(after, n)

@@ -26,21 +26,6 @@ type vector struct {
 	filled bool
 }
 
-// setValid makes valid the rows in which both a and b are.
-func (v *vector) setValid(a, b *vector) {
-	switch {
-	case a.nulls && b.nulls:
-		for w := range v.valid {
-			v.valid[w] = a.valid[w] & b.valid[w]
-		}
-	case a.nulls:
-		*v.valid = *a.valid
-	case b.nulls:
-		*v.valid = *b.valid
-	}
-	v.nulls = a.nulls || b.nulls
-}
-
 // frame is the working memory of one evaluation. A frame belongs to one
 // goroutine at a time; a Program keeps idle ones in a pool.
 //

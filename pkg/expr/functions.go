@@ -448,6 +448,7 @@ func byStorage(k kind, ints, floats, strs, bools kernel) kernel {
 }
 
 func addIntsKernel() kernel { return intKernel(addInts, addIntsScalar, addScalarInts, addOverflows) }
+
 func subIntsKernel() kernel { return intKernel(subInts, subIntsScalar, subScalarInts, subOverflows) }
 
 func addBounds() func([]bounds) bounds {

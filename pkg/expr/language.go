@@ -84,13 +84,13 @@ func newLanguage(table []function) (*language, error) {
 func (f *function) declaration() (*decls.FunctionDecl, error) {
 	var options []decls.FunctionOpt
 	for _, args := range f.overloads() {
-		id := f.treeName()
+		name := []string{f.treeName()}
 		celTypes := make([]*types.Type, len(args))
 		for i, k := range args {
 			celTypes[i] = k.celType()
-			id += "_" + k.String()
+			name = append(name, k.String())
 		}
-		result := f.resolve(args).result.celType()
+		id, result := strings.Join(name, "_"), f.resolve(args).result.celType()
 		options = append(options, decls.Overload(id, celTypes, result))
 		if f.method {
 			options = append(options, decls.MemberOverload(id+"_method", celTypes, result))
@@ -99,7 +99,7 @@ func (f *function) declaration() (*decls.FunctionDecl, error) {
 	return decls.NewFunction(f.treeName(), options...)
 }
 
-// check types a tree whose columns are the variables v0, v1, ... of the kinds.
+// checkerFor gives a checker that knows the columns as the variables v0, v1, ...
 func (l *language) checkerFor(columns []*column) (*checker.Env, error) {
 	env, err := checker.NewEnv(containers.DefaultContainer, l.types, checker.ValidatedDeclarations(l.checker))
 	if err != nil {

@@ -40,11 +40,11 @@ func (m *mask) set(i int)      { m[i>>6] |= 1 << (i & 63) }
 func (m *mask) clear(i int)    { m[i>>6] &^= 1 << (i & 63) }
 
 func (m *mask) empty() bool {
-	var any uint64
+	var all uint64
 	for _, w := range m {
-		any |= w
+		all |= w
 	}
-	return any == 0
+	return all == 0
 }
 
 func (m *mask) count() (n int) {
@@ -84,13 +84,9 @@ func bitsAt(src []byte, off int) uint64 {
 	}
 	var word uint64
 	for i, b := range src {
-		if i < 8 {
-			word |= uint64(b) << (8 * i) >> shift
-		} else {
-			word |= uint64(b) << (64 - shift) // shift 0 moves it out
-		}
+		word |= uint64(b) << (8 * i)
 	}
-	return word
+	return word >> shift
 }
 
 // store writes the first n bits to dst, and zeros to the rest of the last byte.
@@ -107,7 +103,7 @@ func (m *mask) store(dst []byte, n int) {
 			continue
 		}
 		for i := range dst {
-			dst[i] = byte(word >> (8 * i))
+			dst[i] = byte(word >> (8 * i)) //nolint:gosec // the byte is meant
 		}
 		return
 	}

@@ -3,6 +3,7 @@ package expr_test
 import (
 	"errors"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -254,28 +255,32 @@ func TestEvalIsSafeForManyGoroutines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	random := rapid.Custom(func(t *rapid.T) arrow.RecordBatch {
 		batch, _ := drawBatch(t, memory.DefaultAllocator, 1500, usedBy(p))
-		defer batch.Release()
-		const goroutines = 4
-		results := make(chan arrow.Array, goroutines)
-		for range goroutines {
-			go func() {
+		return batch
+	})
+	for seed := range 20 {
+		batch := random.Example(seed)
+		var results [4]arrow.Array
+		var wg sync.WaitGroup
+		for i := range results {
+			wg.Go(func() {
 				a, _, err := p.Eval(t.Context(), memory.DefaultAllocator, batch)
 				if err != nil {
 					t.Error(err)
 				}
-				results <- a
-			}()
+				results[i] = a
+			})
 		}
-		first := <-results
-		defer first.Release()
-		for range goroutines - 1 {
-			a := <-results
-			if !array.Equal(first, a) {
+		wg.Wait()
+		for _, a := range results {
+			if !array.Equal(results[0], a) {
 				t.Error("two goroutines disagree")
 			}
+		}
+		for _, a := range results {
 			a.Release()
 		}
-	})
+		batch.Release()
+	}
 }

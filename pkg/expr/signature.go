@@ -65,10 +65,10 @@ type prepared struct {
 
 // familyOf makes a signature for each of the kinds. The first kind must not
 // occur in the signatures as anything but the one that varies.
-func familyOf(kinds []kind, make func(k kind) signature) []signature {
+func familyOf(kinds []kind, signatureOf func(k kind) signature) []signature {
 	family := []signature{}
 	for _, k := range kinds {
-		s := make(k)
+		s := signatureOf(k)
 		s.family, s.of = kinds, k
 		family = append(family, s)
 	}

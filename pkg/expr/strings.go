@@ -9,8 +9,16 @@ import (
 	"unsafe"
 )
 
-// stringOf makes a string of bytes from frame.text, which nobody writes again.
-func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+// stringOf makes a string of bytes that nobody writes again: of the batch, or
+// from frame.text.
+func stringOf(b []byte) string {
+	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // see frame.forget for how long it lives
+}
+
+// bytesOf is the bytes of a string, to be read only.
+func bytesOf(s string) []byte {
+	return unsafe.Slice(unsafe.StringData(s), len(s)) //nolint:gosec // nobody writes there
+}
 
 // stride is what to multiply a row number with to find its element.
 func (v *vector) stride() int {
@@ -101,7 +109,7 @@ const (
 
 func isASCII(s string) bool {
 	var all uint64
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	b := bytesOf(s)
 	for len(b) >= 8 {
 		all |= binary.LittleEndian.Uint64(b)
 		b = b[8:]
@@ -115,7 +123,7 @@ func isASCII(s string) bool {
 // flipLetters writes ASCII text to dst with the case of the 26 letters from
 // first on turned round.
 func flipLetters(dst []byte, s string, first byte) {
-	src := unsafe.Slice(unsafe.StringData(s), len(s))
+	src := bytesOf(s)
 	// Added to a byte below 128, these set its high bit from first on, and from
 	// behind the last letter on; none carries into the next byte.
 	fromFirst := uint64(0x80-first) * eachByte
@@ -264,7 +272,7 @@ func (f *frame) pattern(source string) *regexp.Regexp {
 	}
 	var p *regexp.Regexp
 	if len(source) <= maxPatternBytes {
-		p, _ = regexp.Compile(source) //nolint:errcheck // nil says it
+		p, _ = regexp.Compile(source)
 	}
 	if f.patterns == nil || len(f.patterns) >= maxPatternsKept {
 		f.patterns = make(map[string]*regexp.Regexp, maxPatternsKept)

@@ -20,7 +20,7 @@ import (
 
 // fileSetOptions bound a fileSet.
 type fileSetOptions struct {
-	Buffer int64            // bytes of rows that it may hold; 128 MiB when 0
+	Buffer int64            // bytes of memory that it may take; 128 MiB when 0
 	Memory memory.Allocator // memory.DefaultAllocator when nil
 }
 
@@ -30,7 +30,7 @@ type fileSetOptions struct {
 //	block ─► split by partition ─► encode into the partition's file ─► pages, row groups ─► staged file
 //	                           └─► keep (preserve_order), and encode in source order when the cut comes
 //
-// It holds at most Buffer bytes of rows: when it would hold more, the file that
+// It takes at most Buffer bytes of memory: when it would take more, the file that
 // holds most writes its row group. It keeps at most max_open_files open: the one
 // that was used longest ago is closed for another, and a cut is due.
 //
@@ -47,7 +47,7 @@ type fileSet struct {
 	err     error
 	files   map[string]*outFile // open, by directory
 	closed  []ledger.File       // before the cut, to open others
-	held    int64               // bytes of rows in all files
+	held    int64               // what flushing all files would free
 	clock   uint64              // orders the uses of files
 	crowded bool                // a file had to be closed for another
 }
@@ -114,7 +114,7 @@ func (s *fileSet) append(ctx context.Context, b arrow.RecordBatch, span blocks.S
 			return fmt.Errorf("block %s: %w", span, err)
 		}
 		s.held += f.held - before
-		if err := s.shrink(s.limit); err != nil {
+		if err := s.shrink(); err != nil {
 			return err
 		}
 	}
@@ -161,10 +161,10 @@ func (s *fileSet) closeOldest() error {
 	return nil
 }
 
-// shrink writes row groups, the largest first, until the set holds at most limit
-// bytes. Rows that wait for their order cannot be written.
-func (s *fileSet) shrink(limit int64) error {
-	for s.held > limit && !s.spec.PreserveOrder {
+// shrink writes row groups, the largest first, until the set takes no more than its
+// limit. Rows that wait for their order cannot be written.
+func (s *fileSet) shrink() error {
+	for !s.spec.PreserveOrder && s.held+int64(len(s.files))*fileBytes > s.limit {
 		largest := slices.MaxFunc(slices.Collect(maps.Values(s.files)), func(a, b *outFile) int { return cmp.Compare(a.held, b.held) })
 		if largest.held == 0 {
 			return nil

@@ -29,9 +29,10 @@ type outFile struct {
 	kept    []keptPiece     // rows that wait for their order
 	entry   ledger.File
 
-	used uint64 // the set's clock when it was last written to
-	raw  int64  // bytes of the rows added since the last row group
-	held int64  // bytes of rows in memory, nearly
+	used  uint64 // the set's clock when it was last written to
+	total int64  // bytes of the rows added
+	raw   int64  // of those since the last row group
+	held  int64  // what a flush would free, nearly
 }
 
 // keptPiece is rows of a block that wait for their place.
@@ -40,8 +41,14 @@ type keptPiece struct {
 	batch arrow.RecordBatch
 }
 
-// pageBytes is how much a column gathers before it makes a page of it.
-const pageBytes = 1 << 20
+// What an open file takes in memory, measured: the encoders of its columns and its
+// buffers; and, for rows that have not become pages yet, half as much again as they
+// have bytes, because buffers grow by doubling. A column makes a page of every
+// pageBytes.
+const (
+	fileBytes = 128 << 10
+	pageBytes = 1 << 20
+)
 
 // open begins the staged file. With first, files of a directory sort by it.
 func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
@@ -72,20 +79,26 @@ func (f *outFile) add(b arrow.RecordBatch, span blocks.Span) error {
 	if err := f.parquet.Write(b); err != nil {
 		return f.encodeError(err)
 	}
+	f.total += size
 	f.raw += size
-	f.held = f.parquet.Buffered() + f.loose()
+	f.held = f.parquet.Buffered() + f.loose()*3/2
 	return nil
 }
 
 // loose is how many bytes have not become pages yet: at most a page for each column.
 func (f *outFile) loose() int64 { return min(f.raw, f.set.columns*pageBytes) }
 
-// size is how long the file would be now, nearly.
+// size is how long the file would be now, nearly: what is loose will shrink as the
+// rest did.
 func (f *outFile) size() int64 {
 	if f.parquet == nil {
 		return f.held
 	}
-	return f.parquet.Bytes() + f.loose()
+	written, loose := f.parquet.Bytes(), f.loose()
+	if pages := f.total - loose; pages > written {
+		loose = int64(float64(loose) * float64(written) / float64(pages))
+	}
+	return written + loose
 }
 
 // flush writes the row group.
@@ -188,4 +201,3 @@ func (e *encodeError) Unwrap() error { return e.Err }
 
 // Permanent tells [sink.IsPermanent] that a retry will not help.
 func (e *encodeError) Permanent() bool { return true }
-

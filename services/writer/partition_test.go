@@ -98,8 +98,8 @@ func TestPartitionerSplitsByEachType(t *testing.T) {
 				pieces, err := p.split(t.Context(), batch)
 				require.NoError(t, err)
 				assert.Equal(t, map[string][]int64{
-					c.column + "=" + c.first:  {1, 4},
-					c.column + "=" + c.second: {2},
+					c.column + "=" + c.first:                 {1, 4},
+					c.column + "=" + c.second:                {2},
 					c.column + "=__HIVE_DEFAULT_PARTITION__": {3, 5},
 				}, ids(pieces))
 			}
