@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/nats-io/jsm.go/natscontext"
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+
+	"github.com/levada-data/levada/pkg/flow"
+)
+
+// serverFlags say which NATS server, and who we are to it. What a flag does not say,
+// the environment does, by the names that the nats command line uses.
+type serverFlags struct {
+	url, context, creds, nkey, user, password, token, ca, cert, key string
+	replicas                                                        int
+	ackWait                                                         time.Duration
+}
+
+func (s *serverFlags) bind(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.url, "nats", "", "URL of the NATS server (or $NATS_URL)")
+	f.StringVar(&s.context, "context", "", "context of the nats command line (or $NATS_CONTEXT)")
+	f.StringVar(&s.creds, "creds", "", "credentials file (or $NATS_CREDS)")
+	f.StringVar(&s.nkey, "nkey", "", "file of an nkey seed (or $NATS_NKEY)")
+	f.StringVar(&s.user, "user", "", "user name (or $NATS_USER)")
+	f.StringVar(&s.password, "password", "", "password; better in $NATS_PASSWORD, where others do not see it")
+	f.StringVar(&s.token, "token", "", "token; better in $NATS_TOKEN, where others do not see it")
+	f.StringVar(&s.ca, "tlsca", "", "file of certificates to trust (or $NATS_CA)")
+	f.StringVar(&s.cert, "tlscert", "", "file of the certificate to show (or $NATS_CERT)")
+	f.StringVar(&s.key, "tlskey", "", "file of its key (or $NATS_KEY)")
+}
+
+// bindStreams binds what processes say that make streams or consumers.
+func (s *serverFlags) bindStreams(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&s.replicas, "replicas", 1, "copies of every stream and bucket in a cluster: 1, 3 or 5")
+}
+
+// named reports that the command line names a server.
+func (s *serverFlags) named() bool { return s.url != "" || s.context != "" }
+
+// inEnvironment reports that the environment names one.
+func (a *app) serverInEnvironment() bool {
+	return a.getenv("NATS_URL") != "" || a.getenv("NATS_CONTEXT") != ""
+}
+
+// withEnvironment fills in from the environment what flags leave open.
+func (s serverFlags) withEnvironment(getenv func(string) string) serverFlags {
+	for _, v := range []struct {
+		to   *string
+		name string
+	}{
+		{&s.creds, "NATS_CREDS"},
+		{&s.nkey, "NATS_NKEY"},
+		{&s.user, "NATS_USER"},
+		{&s.password, "NATS_PASSWORD"},
+		{&s.token, "NATS_TOKEN"},
+		{&s.ca, "NATS_CA"},
+		{&s.cert, "NATS_CERT"},
+		{&s.key, "NATS_KEY"},
+	} {
+		if *v.to == "" {
+			*v.to = getenv(v.name)
+		}
+	}
+	if !s.named() {
+		s.url, s.context = getenv("NATS_URL"), getenv("NATS_CONTEXT")
+	}
+	return s
+}
+
+// dialer returns how to reach the server, and its name for messages, without secrets.
+func (a *app) dialer(flags serverFlags) (flow.Dialer, string, error) {
+	s := flags.withEnvironment(a.getenv)
+	if !s.named() {
+		return nil, "", usagef("no NATS server is named: --nats URL, --context NAME or $NATS_URL")
+	}
+	var own []natscontext.Option
+	for _, v := range []struct {
+		value string
+		set   func(string) natscontext.Option
+	}{
+		{s.url, natscontext.WithServerURL},
+		{s.creds, natscontext.WithCreds},
+		{s.nkey, natscontext.WithNKey},
+		{s.user, natscontext.WithUser},
+		{s.password, natscontext.WithPassword},
+		{s.token, natscontext.WithToken},
+		{s.ca, natscontext.WithCA},
+		{s.cert, natscontext.WithCertificate},
+		{s.key, natscontext.WithKey},
+	} {
+		if v.value != "" {
+			own = append(own, v.set(v.value))
+		}
+	}
+	nctx, err := natscontext.New(s.context, s.context != "", own...)
+	if err != nil {
+		return nil, "", usagef("--context %s: %w ('nats context ls' lists them)", s.context, err)
+	}
+	dial := func(opts ...nats.Option) (*nats.Conn, error) {
+		all, err := nctx.NATSOptions(opts...)
+		if err != nil {
+			return nil, err
+		}
+		return nats.Connect(nctx.ServerURL(), all...)
+	}
+	return dial, redacted(nctx.ServerURL()), nil
+}
+
+// redacted takes the secrets out of a list of server URLs.
+func redacted(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, p := range parts {
+		if u, err := url.Parse(strings.TrimSpace(p)); err == nil {
+			if _, secret := u.User.Password(); !secret && u.User != nil {
+				u.User = url.User("xxxxx") // a token
+			}
+			parts[i] = u.Redacted()
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// connect opens a connection to the named server. While there is no server, it tries
+// again until patience is over: services start in any order.
+func (a *app) connect(ctx context.Context, flags serverFlags, cfg flow.Config, patience time.Duration) (*flow.Conn, error) {
+	dial, name, err := a.dialer(flags)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Replicas, cfg.AckWait = flags.replicas, flags.ackWait
+	deadline := time.Now().Add(patience)
+	for said := false; ; {
+		conn, err := flow.Connect(ctx, dial, cfg, a.log)
+		if err == nil {
+			return conn, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if time.Now().After(deadline) || !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+			return nil, environmentf("%s: %w: %s", name, err, remedy(err))
+		}
+		if !said {
+			said = true
+			a.log.WarnContext(ctx, "server does not answer, trying again", slog.String("server", name), slog.Any("error", err), slog.Duration("for", patience))
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// remedy says what to do about a connection that failed.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired):
+		return "name other credentials: --creds, --nkey, --user or --token"
+	case errors.Is(err, flow.ErrNoJetStream):
+		return "or name another server with --nats"
+	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout):
+		return "start the server (nats-server -js), or name another one with --nats"
+	default:
+		return "check --nats, the credentials and the TLS files"
+	}
+}
+
+// pause waits for d, or returns why ctx ended.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
+}
+
+// instance is the default name of a process.
+func instanceName(role string) string { return fmt.Sprintf("levada-%s", role) }

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+func (a *app) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain FILE",
+		Short: "Show what a run of a pipeline would do, without a server",
+		Long: `Shows the stages of a pipeline, its tasks and blocks, where each operator runs, what is
+pruned by statistics, and what each edge may hold, on the embedded server of 'levada
+run'.`,
+		Example: "  levada explain pipeline.yaml",
+		Args:    takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spec, f, err := a.inspectFile(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			edge, err := pipeline.EdgeBytes(spec, -1, len(spec.Stages)+1)
+			if err != nil {
+				return err
+			}
+			return pipeline.Explain(a.stdout, f.Pipeline, pipeline.Facts{
+				Files: len(f.Files), RowGroups: f.Groups, Tasks: len(f.Tasks), Blocks: f.Blocks(), Rows: f.Rows, Bytes: f.Bytes,
+				PrunedRows: f.PrunedRows, PrunedGroups: int(f.PrunedGroups), BlockBytes: f.BlockBytes, EdgeBytes: edge,
+			})
+		},
+	}
+}

@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/levada-data/levada/internal/cli/home"
+	"github.com/levada-data/levada/internal/cli/report"
+	"github.com/levada-data/levada/internal/embedded"
+	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/ledger"
+	"github.com/levada-data/levada/pkg/pipeline"
+	"github.com/levada-data/levada/services/reader"
+	"github.com/levada-data/levada/services/transform"
+	"github.com/levada-data/levada/services/writer"
+)
+
+// localFlags are what commands have that play all roles in one process.
+type localFlags struct {
+	state          stateFlag
+	http           endpointFlags
+	memory         string
+	tasks, workers int
+	lanes          int
+	quiet          bool
+}
+
+func (l *localFlags) bind(cmd *cobra.Command) {
+	l.state.bind(cmd)
+	l.http.bind(cmd)
+	f := cmd.Flags()
+	f.StringVar(&l.memory, "memory", "", memoryUsage)
+	f.IntVar(&l.tasks, "tasks", 0, "tasks read at once (default the cores)")
+	f.IntVar(&l.workers, "workers", 0, "blocks transformed at once, per stage (default the spec's number, else the cores)")
+	f.IntVar(&l.lanes, "lanes", 1, "files written at once, per partition")
+	f.BoolVar(&l.quiet, "no-progress", false, "show no progress")
+}
+
+func (l *localFlags) roles() []flow.Role {
+	return []flow.Role{
+		reader.New(reader.Config{Tasks: l.tasks}),
+		transform.New(transform.Config{Workers: l.workers}),
+		writer.New(writer.Config{Lanes: l.lanes}),
+	}
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var (
+		local     localFlags
+		remote    serverFlags
+		store     string
+		unchecked bool
+	)
+	cmd := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Run a pipeline to its end",
+		Long: `Runs a pipeline with a NATS server and all roles in this process, and needs nothing
+else. Stopped by Ctrl-C, a kill or a power cut, the same command goes on where it
+stopped. With --nats, it submits the pipeline to a server whose readers, transforms
+and writers do the work, and follows the run.`,
+		Example: `  levada run pipeline.yaml
+  levada run pipeline.yaml --nats nats://127.0.0.1:4222`,
+		Args: takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := a.limitMemory(local.memory); err != nil {
+				return err
+			}
+			if remote.named() {
+				return a.runRemote(cmd.Context(), args[0], remote, unchecked)
+			}
+			limit := int64(0)
+			if store != "" {
+				var err error
+				if limit, err = sizeOf("store", store); err != nil {
+					return err
+				}
+			}
+			return a.runLocal(cmd.Context(), args[0], &local, limit)
+		},
+	}
+	local.bind(cmd)
+	cmd.Flags().StringVar(&store, "store", "", "what the embedded server may keep on disk, 20GiB for example (default 75% of the free space)")
+	remote.bind(cmd)
+	remote.bindStreams(cmd)
+	bindUnchecked(cmd, &unchecked)
+	return cmd
+}
+
+// runLocal runs a pipeline with everything in this process.
+//
+//	spec ─► source's footers ─┐
+//	home ─► embedded server ──┴─► unfinished run of it? else submit ─► serve all roles ─► end
+//	                                                                      └► progress
+func (a *app) runLocal(ctx context.Context, file string, local *localFlags, store int64) error {
+	spec, text, err := readSpec(file)
+	if err != nil {
+		return err
+	}
+	state, err := a.state(local.state)
+	if err != nil {
+		return err
+	}
+	h := state.Of(spec.Name, spec.Sink.Parquet.URI)
+	// The source is looked at while the server starts: both take their time.
+	var inspection errgroup.Group
+	inspection.Go(func() error {
+		_, err := inspect(ctx, spec, embeddedBlockBytes(spec))
+		return err
+	})
+	srv, err := a.start(ctx, h, store, localConfig("levada-run"))
+	checked := inspection.Wait()
+	if err != nil {
+		return busy(state, h, err)
+	}
+	rec, err := a.choose(ctx, srv, spec, text, checked)
+	if err != nil {
+		return errors.Join(err, srv.close())
+	}
+	return a.toTheEnd(ctx, srv, rec, local)
+}
+
+// busy says which run has the home, when another process does.
+func busy(state home.State, h home.Home, err error) error {
+	locked := (*embedded.LockedError)(nil)
+	if !errors.As(err, &locked) {
+		return err
+	}
+	runs, _ := state.Runs() // a list that cannot be read makes the message shorter
+	for _, r := range runs {
+		if r.Home == h && r.Status == home.Active {
+			return environmentf("process %d is running this pipeline into this sink, as run %s: 'levada status %s' shows it, 'levada resume %s' waits for its end",
+				r.PID, r.Run, r.Run, r.Run)
+		}
+	}
+	return err
+}
+
+// choose returns the home's unfinished run of the spec, or submits a new one. checked
+// is what was found wrong with the source.
+func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text string, checked error) (*flow.Record, error) {
+	recs, err := srv.conn.Records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range recs {
+		if r.Status != flow.StatusActive {
+			continue
+		}
+		if r.SpecHash != spec.Hash() {
+			return nil, usagef("the pipeline has changed, and run %s of its older version is not finished: "+
+				"'levada resume %s' finishes it as it was submitted, 'levada cancel %s' gives it up", r.Run, r.Run, r.Run)
+		}
+		a.note("run %s goes on", r.Run)
+		// A process may have died between the steps of its submission; each can be repeated.
+		return r, srv.conn.Submit(ctx, *r)
+	}
+	if checked != nil {
+		return nil, checked
+	}
+	rec, err := record(ctx, srv.conn, spec, text, srv.own.StoreLimit())
+	if err != nil {
+		return nil, err
+	}
+	if err := tryOutput(ctx, spec, rec.Run); err != nil {
+		return nil, err
+	}
+	return rec, srv.conn.Submit(ctx, *rec)
+}
+
+// tryOutput finds out before a run whether its output can be written: a run that
+// fails for it would say the same, later.
+func tryOutput(ctx context.Context, spec *pipeline.Spec, run flow.RunID) error {
+	k := spec.Sink.Parquet
+	out, err := sink.Open(ctx, k.URI, string(run))
+	if err != nil {
+		return usagef("%w", err)
+	}
+	if _, _, err := out.Prepare(ctx, string(k.Mode)); err != nil {
+		return err
+	}
+	bucket, err := storage.NewBucket(k.URI)
+	if err != nil {
+		return usagef("%w", err)
+	}
+	f, err := bucket.Stage(ctx, string(run), "probe")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Abort(), bucket.ForgetRun(ctx, string(run)))
+}
+
+// toTheEnd serves a run of an embedded server of this process until it has ended or
+// ctx has, and closes the server. It returns how the run ended.
+func (a *app) toTheEnd(ctx context.Context, srv *server, rec *flow.Record, local *localFlags) error {
+	began := time.Now()
+	note := srv.home.Last(string(rec.Run)) // how far it was
+	note.Run, note.Pipeline, note.Sink, note.Status = string(rec.Run), rec.Pipeline, rec.Sink, home.Active
+	note.Started, note.PID = rec.Submitted, os.Getpid()
+	closeEndpoint, err := a.endpoint(ctx, local.http, srv.conn)
+	if err != nil {
+		return errors.Join(err, srv.close())
+	}
+	defer closeEndpoint()
+	if err := srv.home.Put(note); err != nil {
+		return errors.Join(environment(err), srv.close())
+	}
+	ended, at, err := a.serveAndFollow(ctx, srv, rec, local, &note)
+	a.screen.Close()
+	if ended != nil {
+		note.Status, note.Reason, note.Ended = string(ended.Status), ended.Reason, ended.Ended
+	}
+	note.Planned, note.Covered = at.Planned, at.Covered
+	var sum *flow.Summary
+	if ended != nil {
+		if sum, err = summaryOf(ended); err == nil {
+			note.Planned, note.Covered, note.Written = sum.Planned, sum.Covered, sum.Books.Written
+		}
+	}
+	err = errors.Join(err, srv.home.Put(note), srv.close())
+	switch {
+	case ended == nil && err == nil:
+		return &InterruptedError{Run: rec.Run, What: distance(at) + "; the same command goes on where it stopped, and so does 'levada resume " + string(rec.Run) + "'"}
+	case err != nil:
+		return err
+	}
+	report.End(a.stdout, ended, sum, time.Since(began))
+	return outcome(ended)
+}
+
+// noteEvery is how old a run's note may get.
+const noteEvery = 5 * time.Second
+
+// serveAndFollow plays all roles until the run has ended, and returns its record; nil
+// when ctx ended first. It also says how far the run is.
+func (a *app) serveAndFollow(ctx context.Context, srv *server, rec *flow.Record, local *localFlags, note *home.Note) (*flow.Record, ledger.Progress, error) {
+	intake, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	work, release := graced(intake, grace)
+	defer release()
+	defer context.AfterFunc(ctx, func() {
+		a.note("stopping: finishing what is in flight; once more stops at once")
+	})()
+	var serving errgroup.Group
+	serving.Go(func() error {
+		err := srv.conn.Serve(intake, work, local.roles()...)
+		stop(err) // a service that cannot go on ends the watching, too
+		return err
+	})
+	var at ledger.Progress
+	noted := time.Now()
+	ended, err := a.follow(intake, srv, rec.Run, func(p ledger.Progress) {
+		at = p
+		if time.Since(noted) < noteEvery {
+			return
+		}
+		noted = time.Now()
+		note.Planned, note.Covered = p.Planned, p.Covered
+		_ = srv.home.Put(*note) // for lists only; the next one may succeed
+	})
+	stop(nil)
+	if serr := serving.Wait(); serr != nil {
+		return nil, at, fmt.Errorf("run %s: %w", rec.Run, serr)
+	}
+	if ctx.Err() != nil && ended == nil {
+		return a.lastLook(ctx, srv, rec.Run, at)
+	}
+	return ended, at, err
+}
+
+// lastLook says how a run stands that was drained: it may have ended with the last
+// block.
+func (a *app) lastLook(ctx context.Context, srv *server, id flow.RunID, at ledger.Progress) (*flow.Record, ledger.Progress, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	rec, err := srv.conn.Lookup(ctx, id)
+	if err != nil {
+		return nil, at, err
+	}
+	if rec.Status != flow.StatusActive {
+		return rec, at, nil
+	}
+	if run, err := srv.conn.Attach(ctx, id); err == nil {
+		at = flow.Look(run.Ledger, (*ledger.State).Progress)
+	}
+	return nil, at, nil
+}
+
+// runRemote submits a pipeline and follows it; the services of the server do the work.
+func (a *app) runRemote(ctx context.Context, file string, flags serverFlags, unchecked bool) error {
+	conn, rec, err := a.submit(ctx, file, flags, unchecked)
+	if err != nil {
+		return err
+	}
+	a.note("run %s is submitted", rec.Run)
+	return a.followToTheEnd(ctx, &server{conn: conn}, rec.Run)
+}
+
+// followToTheEnd follows a run that others serve until it has ended, and closes the
+// server.
+func (a *app) followToTheEnd(ctx context.Context, srv *server, id flow.RunID) error {
+	defer srv.conn.Close()
+	began := time.Now()
+	var at ledger.Progress
+	ended, err := a.follow(ctx, srv, id, func(p ledger.Progress) { at = p })
+	a.screen.Close()
+	switch {
+	case errors.Is(err, errGone):
+		return err
+	case err != nil && ctx.Err() != nil:
+		return &InterruptedError{Run: id, What: distance(at) + " and goes on without this command: 'levada status " + string(id) + "' shows it"}
+	case err != nil:
+		return err
+	}
+	sum, err := summaryOf(ended)
+	if err != nil {
+		return err
+	}
+	report.End(a.stdout, ended, sum, time.Since(began))
+	return outcome(ended)
+}

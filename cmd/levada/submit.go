@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/spf13/cobra"
+
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/pipeline"
+	"github.com/levada-data/levada/services/reader"
+)
+
+const (
+	// largestBlock is the most a block's payload has, whatever the server takes: more
+	// gains nothing.
+	largestBlock = 4 << 20
+	// headerRoom is what a block's headers may need of it.
+	headerRoom = 16 << 10
+	// besideEdges is what the streams and buckets of a run reserve besides its edges:
+	// ledger 256 MiB, dead letters 256 MiB, tasks 64 MiB, and three buckets of 64 MiB
+	// with the first run.
+	besideEdges = 768 << 20
+)
+
+// blockBytes bounds the blocks of a run on a server: under half of its max_payload, so
+// that headers and a halved block always fit.
+func blockBytes(spec *pipeline.Spec, maxPayload int64) int64 {
+	most := min(largestBlock, maxPayload/2) - headerRoom
+	if want := spec.Policies.BlockBytes; want > 0 {
+		return min(want, most)
+	}
+	return most
+}
+
+// embeddedBlockBytes is blockBytes on the embedded server, for what is said without one.
+func embeddedBlockBytes(spec *pipeline.Spec) int64 { return blockBytes(spec, 2*largestBlock) }
+
+// record makes the record of a new run. limit is what the server's store may reserve
+// in all, when the account does not say; 0 when nobody knows.
+func record(ctx context.Context, conn *flow.Conn, spec *pipeline.Spec, text string, limit int64) (*flow.Record, error) {
+	left := conn.StoreLeft(ctx)
+	if left < 0 && limit > 0 {
+		reserved, err := reservedBytes(ctx, conn)
+		if err != nil {
+			return nil, err
+		}
+		left = max(limit-reserved, 0)
+	}
+	if left >= 0 {
+		left = max(left-besideEdges, 0)
+	}
+	edge, err := pipeline.EdgeBytes(spec, left, len(spec.Stages)+1)
+	if err != nil {
+		return nil, fmt.Errorf("%w (besides, a run's ledger, tasks and dead letters reserve %d MiB)", err, besideEdges>>20)
+	}
+	r := &flow.Record{
+		Run: flow.NewRunID(), Pipeline: spec.Name, SpecHash: spec.Hash(), Spec: text, Sink: spec.Sink.Parquet.URI,
+		Submitted: time.Now().UTC(), Edges: []flow.Edge{{Stage: flow.SourceStage, MaxBytes: edge}},
+		BlockBytes: blockBytes(spec, conn.MaxPayload()), RequeueAfter: spec.Policies.RequeueAfter,
+	}
+	for _, s := range spec.Stages {
+		r.Edges = append(r.Edges, flow.Edge{Stage: s.Name, MaxBytes: edge})
+	}
+	return r, nil
+}
+
+// reservedBytes is what all streams of the account reserve together.
+func reservedBytes(ctx context.Context, conn *flow.Conn) (int64, error) {
+	js, err := jetstream.New(conn.NATS())
+	if err != nil {
+		return 0, err
+	}
+	info, err := js.AccountInfo(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("look at the server's store: %w", err)
+	}
+	return int64(min(info.ReservedStore, 1<<62)), nil //nolint:gosec // bounded on the line
+}
+
+// inspect reads the footers of the source, and so finds what is wrong with the
+// pipeline before it runs.
+func inspect(ctx context.Context, spec *pipeline.Spec, block int64) (*reader.Facts, error) {
+	facts, err := reader.Inspect(ctx, spec, block)
+	if err != nil {
+		if exitCode(err) == exitFailed && !errors.Is(err, context.Canceled) {
+			return nil, usagef("source of %s: %w", spec.Name, err)
+		}
+		return nil, err
+	}
+	return facts, nil
+}
+
+func (a *app) submitCommand() *cobra.Command {
+	var (
+		flags     serverFlags
+		unchecked bool
+	)
+	cmd := &cobra.Command{
+		Use:   "submit FILE",
+		Short: "Hand a pipeline to the services of a server, and print the run's id",
+		Long: `Stores a run on a NATS server and returns; the readers, transforms and writers of
+that server do the work. Local paths of the spec become absolute: services on other
+machines must see the same files there.`,
+		Example: `  levada submit pipeline.yaml --nats nats://127.0.0.1:4222
+  levada status $(levada submit pipeline.yaml --nats $URL) --nats $URL`,
+		Args: takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			conn, rec, err := a.submit(ctx, args[0], flags, unchecked)
+			if err != nil {
+				return err
+			}
+			conn.Close()
+			fmt.Fprintln(a.stdout, rec.Run)
+			return nil
+		},
+	}
+	flags.bind(cmd)
+	flags.bindStreams(cmd)
+	bindUnchecked(cmd, &unchecked)
+	return cmd
+}
+
+func bindUnchecked(cmd *cobra.Command, unchecked *bool) {
+	cmd.Flags().BoolVar(unchecked, "unchecked", false, "with --nats: submit without looking at the source, which only the services see")
+}
+
+// submit checks a spec and stores its run on the named server. The caller must close
+// the connection.
+func (a *app) submit(ctx context.Context, file string, flags serverFlags, unchecked bool) (*flow.Conn, *flow.Record, error) {
+	spec, text, err := readSpec(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := a.connect(ctx, flags, flow.Config{Name: "levada-submit"}, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err := func() (*flow.Record, error) {
+		if !unchecked {
+			if _, err := inspect(ctx, spec, blockBytes(spec, conn.MaxPayload())); err != nil {
+				return nil, fmt.Errorf("%w (--unchecked leaves it to the services)", err)
+			}
+		}
+		rec, err := record(ctx, conn, spec, text, 0)
+		if err != nil {
+			return nil, err
+		}
+		return rec, conn.Submit(ctx, *rec)
+	}()
+	if err != nil {
+		conn.Close()
+		return nil, nil, err
+	}
+	return conn, rec, nil
+}

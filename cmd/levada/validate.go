@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/spf13/cobra"
+
+	"github.com/levada-data/levada/internal/cli/figure"
+	"github.com/levada-data/levada/pkg/pipeline"
+	"github.com/levada-data/levada/services/reader"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Check a pipeline against its source, without a server",
+		Long: `Reads a pipeline and the footers of its source, and infers the columns of every stage.
+Everything that is wrong is reported at once, with file, line and column.`,
+		Example: "  levada validate pipeline.yaml",
+		Args:    takes("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spec, facts, err := a.inspectFile(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.stdout, "%s: pipeline %s is valid\n\n", args[0], spec.Name)
+			p := facts.Pipeline
+			a.columns("source", p.Source)
+			for _, s := range p.Stages {
+				a.columns(s.Name, s.Out)
+			}
+			fmt.Fprintf(a.stdout, "\n%s in %s, %s\n", figure.Plural(facts.Rows, "row"), figure.Plural(int64(len(facts.Files)), "file"), figure.Bytes(facts.Bytes))
+			return nil
+		},
+	}
+}
+
+// inspectFile reads a pipeline and looks at its source.
+func (a *app) inspectFile(ctx context.Context, file string) (*pipeline.Spec, *reader.Facts, error) {
+	spec, _, err := readSpec(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	facts, err := inspect(ctx, spec, embeddedBlockBytes(spec))
+	return spec, facts, err
+}
+
+// columns prints what a stage gives, in one line.
+func (a *app) columns(stage string, s *arrow.Schema) {
+	names := make([]string, s.NumFields())
+	for i, f := range s.Fields() {
+		names[i] = f.Name + " " + f.Type.String()
+		if f.Nullable {
+			names[i] += "?"
+		}
+	}
+	fmt.Fprintf(a.stdout, "  %-10s  %s\n", stage, strings.Join(names, ", "))
+}
