@@ -76,7 +76,7 @@ var layers = []struct {
 		reason: "internal is below the services; internal/cli alone puts them together",
 	},
 	{
-		from: "./cmd", never: []string{"./internal/natstest", "github.com/stretchr/testify", "testing"},
+		from: "./cmd", never: []string{"./internal/natstest", "github.com/stretchr/testify"}, // arrow-go itself brings testing
 		reason: "nothing that tests need is in the binary",
 	},
 }

@@ -18,7 +18,7 @@ import (
 type ReadOptions struct {
 	Columns   *arrow.Schema // top-level columns, in this order; must be of the file
 	BlockRows int64         // rows of a batch; the last of a row group may have fewer
-	Budget    int64         // bytes that one row group may take; 128 MiB when 0
+	Budget    int64         // bytes that one page may take, packed or not; 128 MiB when 0
 	// Want says whether the rows [from,to), counted from the first row asked for, are
 	// needed. nil: all. A row group of which nothing is wanted is not read at all.
 	Want func(from, to int64) bool
@@ -43,6 +43,9 @@ func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions
 	}
 	return nil
 }
+
+// streamBuffer is how many bytes of a column are read at once.
+const streamBuffer = 256 << 10
 
 // emitError carries emit's own error past the classification.
 type emitError struct{ err error }
@@ -88,19 +91,14 @@ func (f *File) decode(ctx context.Context, g int, at, rows int64, o *ReadOptions
 	for i, fd := range o.Columns.Fields() {
 		names[i] = fd.Name
 	}
-	facts, err := f.RowGroup(g, names)
-	if err != nil {
-		return err
-	}
 	props := arrowparquet.NewReaderProperties(f.mem)
 	props.MaxUncompressedPageSize = o.Budget
 	props.MaxCompressedPageSize = o.Budget
-	// The column chunks of one row group are held compressed while it is decoded; one
-	// that is larger than the budget is streamed, page by page.
-	if facts.Compressed > o.Budget/2 {
-		props.BufferedStreamEnabled = true
-		props.BufferSize = 1 << 20
-	}
+	// Column chunks are read as they are decoded, page by page, never held whole: the
+	// memory of a row group does not depend on its size. (Over a network this would
+	// multiply the requests; an adapter for one coalesces its ranges.)
+	props.BufferedStreamEnabled = true
+	props.BufferSize = streamBuffer
 	reader, err := f.reader(props, o.BlockRows)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -33,11 +34,26 @@ type Input struct {
 
 // Delivery is one message of a work queue and the duty to settle it: exactly one
 // of Ack, Nak and Term. What is never settled is delivered again.
+//
+// It settles by the acknowledgement protocol of JetStream itself, so that a message
+// that is held for long is no more than its reply subject: the payload is let go of.
 type Delivery struct {
-	in   *Input
-	msg  jetstream.Msg
-	held bool
+	in     *Input
+	reply  string
+	header nats.Header
+	data   []byte
+	bytes  int64
+	times  int
+	held   bool
 }
+
+// The words of the acknowledgement protocol.
+const (
+	wordAck      = "+ACK"
+	wordNak      = "-NAK"
+	wordProgress = "+WPI"
+	wordTerm     = "+TERM"
+)
 
 // input opens a consumer named name on a stream. window is how many messages may
 // be delivered and neither settled nor held.
@@ -136,12 +152,12 @@ func (in *Input) pull(ctx context.Context, cons jetstream.Consumer, want int) (i
 	got := 0
 	for msg := range batch.Messages() {
 		got++
-		d := &Delivery{in: in, msg: msg}
+		d := delivery(in, msg)
 		in.mu.Lock()
 		in.credit--
 		in.live[d] = struct{}{}
 		in.mu.Unlock()
-		in.meter.received(msg)
+		in.meter.received(d)
 		in.ready <- d // never blocks: capacity is the window, and so is the credit
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
@@ -212,7 +228,7 @@ func (in *Input) keepAlive(ctx context.Context) {
 		}
 		in.mu.Unlock()
 		for _, d := range held {
-			_ = d.msg.InProgress() // settled meanwhile, or down: both heal themselves
+			d.say(wordProgress) // settled meanwhile, or down: both heal themselves
 		}
 	}
 }
@@ -238,9 +254,19 @@ func (in *Input) ring() {
 	}
 }
 
-// Hold says that the reader keeps the message for long (a writer until its cut):
-// it stays alive, and another one may be fetched in its place.
+func delivery(in *Input, msg jetstream.Msg) *Delivery {
+	d := &Delivery{in: in, reply: msg.Reply(), header: msg.Headers(), data: msg.Data(), bytes: int64(len(msg.Data())) + 512, times: 1}
+	if m, err := msg.Metadata(); err == nil {
+		d.times = int(min(m.NumDelivered, 1<<30))
+	}
+	return d
+}
+
+// Hold says that the reader keeps the message for long (a writer until its cut): it
+// stays alive, another one may be fetched in its place, and its payload and headers
+// are let go of.
 func (d *Delivery) Hold() {
+	d.header, d.data = nil, nil
 	d.in.mu.Lock()
 	first := !d.held
 	d.held = true
@@ -253,46 +279,46 @@ func (d *Delivery) Hold() {
 	}
 }
 
-// Header returns the message's headers. Treat as read-only.
-func (d *Delivery) Header() map[string][]string { return d.msg.Headers() }
+// Header returns the message's headers, nil after Hold. Treat as read-only.
+func (d *Delivery) Header() map[string][]string { return d.header }
 
-// Data returns the payload. Treat as read-only; valid for as long as it is
-// referenced.
-func (d *Delivery) Data() []byte { return d.msg.Data() }
+// Data returns the payload, nil after Hold. Treat as read-only; valid for as long as it
+// is referenced.
+func (d *Delivery) Data() []byte { return d.data }
 
 // Bytes is what the message takes of the edge's bound, nearly.
-func (d *Delivery) Bytes() int64 { return int64(len(d.msg.Data())) + 512 }
+func (d *Delivery) Bytes() int64 { return d.bytes }
 
 // Deliveries is how often the server has delivered this message, from 1.
-func (d *Delivery) Deliveries() int {
-	m, err := d.msg.Metadata()
-	if err != nil {
-		return 1
-	}
-	return int(min(m.NumDelivered, 1<<30))
-}
+func (d *Delivery) Deliveries() int { return d.times }
 
 // Ack settles the message: it is done with, and leaves the work queue. An ack
 // that is lost costs a redelivery, which is recognised by its span.
 func (d *Delivery) Ack() {
 	d.in.settle(d)
-	d.lost("ack", d.msg.Ack())
+	d.say(wordAck)
 }
 
 // Nak gives the message back, to be delivered again after the delay.
 func (d *Delivery) Nak(delay time.Duration) {
 	d.in.settle(d)
-	d.lost("nak", d.msg.NakWithDelay(delay))
+	if delay > 0 {
+		d.say(wordNak + ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`)
+		return
+	}
+	d.say(wordNak)
 }
 
 // Term drops the message for good, for a reason that the server logs.
 func (d *Delivery) Term(reason string) {
 	d.in.settle(d)
-	d.lost("term", d.msg.TermWithReason(reason))
+	d.say(wordTerm + " " + reason)
 }
 
-func (d *Delivery) lost(what string, err error) {
-	if err != nil {
-		d.in.c.log.DebugContext(d.in.c.life, "settling not sent", slog.String("what", what), slog.Any("error", err))
+// say sends one word to the server. What is lost is said again by what follows from
+// it: a redelivery.
+func (d *Delivery) say(word string) {
+	if err := d.in.c.in.nc.Publish(d.reply, []byte(word)); err != nil {
+		d.in.c.log.DebugContext(d.in.c.life, "settling not sent", slog.String("word", word), slog.Any("error", err))
 	}
 }

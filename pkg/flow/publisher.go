@@ -138,7 +138,10 @@ func (p *Publisher) PublishBlock(ctx context.Context, run RunID, b *blocks.Block
 	if err != nil {
 		return Permanent(fmt.Errorf("encode block %s: %w", b.Span, err))
 	}
-	if err := p.Publish(ctx, blockMsg(run, &b.Header, wire)); err != nil {
+	m := blockMsg(run, &b.Header, wire)
+	m.Header.Set(jetstream.ExpectedStreamHeader, p.stream.Name) // as send does, but before the padding is measured
+	blocks.Align(m.Header)
+	if err := p.Publish(ctx, m); err != nil {
 		if errors.Is(err, ErrTooLarge) {
 			return Permanent(fmt.Errorf("block %s: %w", b.Span, err))
 		}

@@ -158,9 +158,10 @@ func (r *Run) Meter(ctx context.Context, stage string) (m *Meter, stop func()) {
 	}
 }
 
-// window is how many blocks a stage may have in flight: 4 to 16 MiB of them at
-// their largest (FACTS: more makes the server call the connection slow).
-func (r *Run) window() int {
+// Window is how many blocks a stage may have in flight, in each direction: 8 MiB of
+// them at their largest. Far more makes the server call the connection slow and drop
+// it.
+func (r *Run) Window() int {
 	return int(min(max(r.c.cfg.Window/max(r.BlockBytes, 1), 2), 32))
 }
 
@@ -170,7 +171,7 @@ func (r *Run) Input(stage string, meter *Meter) (*Input, error) {
 	up := r.Upstream(stage)
 	for _, e := range r.Edges {
 		if e.Stage == up {
-			return r.input(r.c.edgeConfig(&r.Record, e), "to-"+stage, r.window(), meter), nil
+			return r.input(r.c.edgeConfig(&r.Record, e), "to-"+stage, r.Window(), meter), nil
 		}
 	}
 	return nil, fmt.Errorf("run %s has no stage %q", r.Run, stage)

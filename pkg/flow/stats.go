@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Stats is what one instance of a stage has done for a run since it started.
@@ -211,13 +210,13 @@ func (m *Meter) sent(msg *nats.Msg) {
 	}
 }
 
-func (m *Meter) received(msg jetstream.Msg) {
+func (m *Meter) received(d *Delivery) {
 	if m == nil {
 		return
 	}
 	m.blocksIn.Add(1)
-	m.bytesIn.Add(int64(len(msg.Data())))
-	if md, err := msg.Metadata(); err == nil && md.NumDelivered > 1 {
+	m.bytesIn.Add(int64(len(d.data)))
+	if d.times > 1 {
 		m.redelivered.Add(1)
 	}
 }

@@ -56,7 +56,7 @@ func TestSnapshot_IsTheStateAtEveryEntry(t *testing.T) {
 		requireSameState(t, s, back)
 		require.Equal(t, uint64(cut), back.Seq())
 		require.Equal(t, HashOf(log[cut-1]), back.Last())
-		require.Equal(t, verdicts[cut:], append([]Verdict(nil), foldAll(t, back, log[cut:])...))
+		require.ElementsMatch(t, verdicts[cut:], foldAll(t, back, log[cut:]))
 		requireSameState(t, whole, back)
 	}
 }

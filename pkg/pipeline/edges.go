@@ -12,8 +12,9 @@ const (
 
 // EdgeBytes is the bound of each edge of a run, fixed when it starts. Writers pin
 // the blocks of their open files in the edge until they commit; blocks are Arrow,
-// about four times the size of the Parquet they become. So an edge holds four target
-// files, and the windows of its users. storeLeft is what the server's store may still
+// two to four times the size of the Parquet they become, and the server keeps what is
+// pinned in memory for a while. So an edge holds two target files: enough for files of
+// about half the target and more; policies.edge_bytes buys larger ones. storeLeft is what the server's store may still
 // reserve (-1: unknown), and edges how many edges share it. The spec's
 // policies.edge_bytes wins. A store too small is a [*StoreTooSmallError].
 func EdgeBytes(s *Spec, storeLeft int64, edges int) (int64, error) {
@@ -24,7 +25,7 @@ func EdgeBytes(s *Spec, storeLeft int64, edges int) (int64, error) {
 		if s.Sink.Parquet != nil {
 			target = s.Sink.Parquet.TargetFile
 		}
-		want = min(max(4*target+smallestDefaultEdge, smallestDefaultEdge), largestDefaultEdge)
+		want = min(max(2*target, smallestDefaultEdge), largestDefaultEdge)
 	}
 	if storeLeft < 0 {
 		return want, nil

@@ -63,7 +63,7 @@ func (t *tasker) read(intake, work context.Context, task flow.Task) error {
 		return nil
 	}
 	g, ctx := errgroup.WithContext(work)
-	g.SetLimit(publishers)
+	g.SetLimit(t.run.Window()) // blocks that wait for their publish ack, encoded
 	rows := int64(0)
 	want := func(from, to int64) bool {
 		span := blocks.Span{Task: task.Task, From: from, To: to}
@@ -95,10 +95,6 @@ func (t *tasker) read(intake, work context.Context, task flow.Task) error {
 	}
 	return t.extent(work, r, task.Task, rows)
 }
-
-// publishers is how many blocks of one task may wait for their publish ack; the
-// publisher's own window bounds their bytes.
-const publishers = 16
 
 // publish stores one block, in halves if it is too large, taking ownership.
 func (t *tasker) publish(ctx context.Context, b *blocks.Block) error {

@@ -36,8 +36,8 @@ type fleet struct {
 
 	mu      sync.Mutex
 	began   time.Time
-	last    time.Time      // of a fault
 	counts  map[string]int // faults by kind
+	unsure  bool           // a stream may have been deleted
 	journal []string
 }
 
@@ -46,7 +46,7 @@ func newFleet(ctx context.Context, g *rig, dir string, rng *rand.Rand, points []
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f := &fleet{rig: g, dir: dir, tally: t, agenda: newAgenda(points), over: make(chan struct{}), counts: map[string]int{}, began: time.Now(), last: time.Now()}
+	f := &fleet{rig: g, dir: dir, tally: t, agenda: newAgenda(points), over: make(chan struct{}), counts: map[string]int{}, began: time.Now()}
 	f.ctx, f.cancel = context.WithCancelCause(ctx)
 	defer func() {
 		if err != nil {
@@ -116,7 +116,6 @@ func (f *fleet) note(kind, format string, args ...any) {
 	defer f.mu.Unlock()
 	if kind != "" {
 		f.counts[kind]++
-		f.last = time.Now()
 	}
 	f.journal = append(f.journal, fmt.Sprintf("%7.3fs %-9s %s", time.Since(f.began).Seconds(), kind, fmt.Sprintf(format, args...)))
 }
@@ -139,9 +138,33 @@ func (f *fleet) count(kind string) int {
 	return f.counts[kind]
 }
 
-// disband ends everything in order, after the run has ended: each service drains.
-func (f *fleet) disband() error {
-	f.wg.Wait() // seats that were being struck or refilled; attend ends with leave
+// doubt notes that a stream may have been deleted: the answer was lost.
+func (f *fleet) doubt() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.unsure = true
+}
+
+func (f *fleet) doubtful() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unsure
+}
+
+// await waits for a process that must exit with 0 by itself.
+func (f *fleet) await(p *process) error {
+	t := time.NewTimer(drain)
+	defer t.Stop()
+	select {
+	case <-p.done:
+	case <-f.ctx.Done():
+		return context.Cause(f.ctx)
+	case <-t.C:
+		return fmt.Errorf("%s has not exited %v after the end of the run", p.name, drain)
+	}
+	if p.code() != 0 {
+		return fmt.Errorf("%s: %s", p.name, p.how())
+	}
 	return nil
 }
 
@@ -168,5 +191,6 @@ func (f *fleet) leave() error {
 		wg.Go(func() { errs[i] = s.leave() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	f.wg.Wait() // faults that were still going on
+	return errors.Join(append(errs, context.Cause(f.ctx))...)
 }

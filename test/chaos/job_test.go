@@ -22,7 +22,6 @@ type job struct {
 	codec         string
 	mode          string
 	visibility    string
-	ordered       bool
 	maxAge        time.Duration
 }
 
@@ -53,14 +52,13 @@ stages:
     target_file: 256KiB
     compression: %s
     mode: %s
-    preserve_order: %t
 policies:
   visibility: %s
   max_age: %s
   requeue_after: 1s
   block_bytes: 64KiB
   edge_bytes: 16MiB
-`, j.name, j.input, stages, more, j.output, j.codec, j.mode, j.ordered, j.visibility, j.maxAge)
+`, j.name, j.input, stages, more, j.output, j.codec, j.mode, j.visibility, j.maxAge)
 }
 
 // check compares the output with what DuckDB makes of the input, and with the run's
