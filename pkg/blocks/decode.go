@@ -256,7 +256,9 @@ func (f *frames) readBatch(schema *arrow.Schema, hasOffsets bool, rows int64) (a
 		if err != nil {
 			return nil, nil, err
 		}
-		offsets = c.(*array.Uint32).Uint32Values()
+		if u, ok := c.(*array.Uint32); ok { // its field says so
+			offsets = u.Uint32Values()
+		}
 		c.Release()
 	}
 	if err := l.end(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/endian"
@@ -190,19 +191,19 @@ func recordBatchMetadata(rows int64, l *layout, body int64) []byte {
 	fb := flatbuffers.NewBuilder(pair*(len(l.nodes)+len(l.buffers)) + 128)
 
 	fb.StartVector(pair, len(l.nodes), alignment)
-	for i := len(l.nodes) - 1; i >= 0; i-- {
+	for _, n := range slices.Backward(l.nodes) {
 		fb.Prep(alignment, pair)
-		fb.PrependInt64(l.nodes[i].nulls)
-		fb.PrependInt64(l.nodes[i].rows)
+		fb.PrependInt64(n.nulls)
+		fb.PrependInt64(n.rows)
 	}
 	nodes := fb.EndVector(len(l.nodes))
 
 	fb.StartVector(pair, len(l.buffers), alignment)
 	at := body
-	for i := len(l.buffers) - 1; i >= 0; i-- {
-		at -= padded(l.buffers[i].size)
+	for _, b := range slices.Backward(l.buffers) {
+		at -= padded(b.size)
 		fb.Prep(alignment, pair)
-		fb.PrependInt64(l.buffers[i].size)
+		fb.PrependInt64(b.size)
 		fb.PrependInt64(at)
 	}
 	buffers := fb.EndVector(len(l.buffers))

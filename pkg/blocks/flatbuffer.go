@@ -84,6 +84,7 @@ func (t table) byte(slot int64) byte {
 	return 0
 }
 
+//nolint:unparam // all enumerations that a block needs are in the first slot
 func (t table) int16(slot, absent int64) int64 {
 	if pos := t.field(slot); pos != 0 {
 		return int64(int16(t.flat.uint16(pos))) //nolint:gosec // two's complement on the wire.

@@ -194,9 +194,12 @@ func randomBatch(mem memory.Allocator, rng *rand.Rand, s *arrow.Schema, rows int
 	columns := make([]arrow.Array, s.NumFields())
 	for i, f := range s.Fields() {
 		columns[i] = randomArray(mem, rng, f, rows)
-		defer columns[i].Release()
 	}
-	return array.NewRecordBatch(s, columns, int64(rows))
+	batch := array.NewRecordBatch(s, columns, int64(rows))
+	for _, c := range columns {
+		c.Release()
+	}
+	return batch
 }
 
 // drawBlock draws a block whose rows add up. Its batch is a slice of a longer

@@ -105,11 +105,9 @@ func (l *layout) add(d arrow.ArrayData, parts []part) error {
 				return err
 			}
 		}
-	case *arrow.FixedSizeBinaryType, *arrow.TimestampType, *arrow.Time32Type, *arrow.Time64Type, *arrow.DurationType, arrow.DecimalType:
-		l.fixed(bytesOf(buffers[1]), parts, rows, t.(arrow.FixedWidthDataType).BitWidth()/8)
 	default:
 		w, ok := t.(arrow.FixedWidthDataType)
-		if _, plain := simpleTypeNames[t.ID()]; !plain || !ok {
+		if !ok || !fixedTravels(t) {
 			return fmt.Errorf("%w: %s", ErrType, t)
 		}
 		l.fixed(bytesOf(buffers[1]), parts, rows, w.BitWidth()/8)
@@ -355,3 +353,13 @@ func bytesOf(b *memory.Buffer) []byte {
 }
 
 func bytesForBits(n int) int { return (n + 7) / 8 }
+
+// fixedTravels reports whether a type of fixed width travels as it is.
+func fixedTravels(dt arrow.DataType) bool {
+	switch dt.(type) {
+	case *arrow.FixedSizeBinaryType, *arrow.TimestampType, *arrow.Time32Type, *arrow.Time64Type, *arrow.DurationType, arrow.DecimalType:
+		return true
+	}
+	_, plain := simpleTypeNames[dt.ID()]
+	return plain
+}

@@ -155,12 +155,12 @@ func (l *loader) buffer() (data []byte, offset int64, err error) {
 }
 
 // sized takes the next buffer, which must have at least size bytes.
-func (l *loader) sized(size int64) ([]byte, int64, error) {
+func (l *loader) sized(size int64) ([]byte, error) {
 	data, offset, err := l.buffer()
 	if err == nil && int64(len(data)) < size {
 		err = at(offset, fmt.Errorf("%w: a buffer of %d bytes where %d are needed", ErrPayload, len(data), size))
 	}
-	return data, offset, err
+	return data, err
 }
 
 // validity takes a bitmap; nil when nothing is null.
@@ -196,7 +196,7 @@ func (a *arrayLoader) make(children ...arrow.ArrayData) *array.Data {
 }
 
 func (a *arrayLoader) fixed(size int64) (*array.Data, error) {
-	data, _, err := a.sized(size)
+	data, err := a.sized(size)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (a *arrayLoader) variable(width int) (*array.Data, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, _, err := a.sized(last)
+	data, err := a.sized(last)
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,11 @@ func checkType(dt arrow.DataType, depth int) error {
 		}
 		return checkType(t.Elem(), depth+1)
 	case *arrow.ListType, *arrow.LargeListType, *arrow.StructType, *arrow.MapType:
-		for _, f := range t.(arrow.NestedType).Fields() {
+		nested, ok := t.(arrow.NestedType)
+		if !ok {
+			return fmt.Errorf("%w: %s", ErrType, t)
+		}
+		for _, f := range nested.Fields() {
 			if err := checkType(f.Type, depth+1); err != nil {
 				return err
 			}
@@ -68,12 +72,8 @@ func checkType(dt arrow.DataType, depth int) error {
 	return fmt.Errorf("%w: %s: a plain type is needed (see blocks.Plain)", ErrType, dt)
 }
 
-// bareSchema returns the schema as it travels: without metadata, which is the
-// plan's to carry, so that the bytes of a block depend on its columns alone.
-func bareSchema(s *arrow.Schema) *arrow.Schema {
-	return arrow.NewSchema(bareFields(s.Fields()), nil)
-}
-
+// bareFields returns fields as they travel: without metadata, which is the plan's to
+// carry, so that the bytes of a block depend on its columns alone.
 func bareFields(fields []arrow.Field) []arrow.Field {
 	bare := make([]arrow.Field, len(fields))
 	for i, f := range fields {
