@@ -1,0 +1,190 @@
+package operatortest
+
+import (
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/pkg/operator"
+)
+
+// Run checks an operator that was made for the given schema, on batches that [Batch]
+// makes of it.
+func Run(t *testing.T, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator)
+	}{
+		{"OutMatchesDeclaredSchema", outMatches},
+		{"KeepsInputUntouched", keepsInput},
+		{"AcceptsSlices", acceptsSlices},
+		{"AcceptsEmptyBatch", acceptsEmpty},
+		{"IsDeterministic", isDeterministic},
+		{"CountsAddUp", countsAddUp},
+		{"RowsDoNotDependOnTheirNeighbours", byHalves},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+			defer mem.AssertSize(t, 0) // ReleasesEverything
+			c.test(t, mem, in, op)
+		})
+	}
+}
+
+const rows = 257
+
+func apply(t *testing.T, mem memory.Allocator, op operator.Operator, in arrow.RecordBatch) operator.Result {
+	t.Helper()
+	res, err := op.Apply(t.Context(), mem, in)
+	require.NoError(t, err)
+	require.NotNil(t, res.Batch)
+	return res
+}
+
+func outMatches(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	res := apply(t, mem, op, batch)
+	defer res.Batch.Release()
+	require.True(t, op.Out().Equal(res.Batch.Schema()), "%s\n%s", op.Out(), res.Batch.Schema())
+	for i, f := range op.Out().Fields() {
+		require.True(t, arrow.TypeEqual(f.Type, res.Batch.Column(i).DataType()), f.Name)
+		if !f.Nullable {
+			require.Zero(t, res.Batch.Column(i).NullN(), f.Name)
+		}
+	}
+}
+
+func keepsInput(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	batch, twin := Batch(mem, in, rows), Batch(mem, in, rows)
+	defer batch.Release()
+	defer twin.Release()
+	apply(t, mem, op, batch).Batch.Release()
+	require.True(t, array.RecordEqual(twin, batch))
+}
+
+func acceptsSlices(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	whole := Batch(mem, in, rows)
+	defer whole.Release()
+	slice := whole.NewSlice(13, 200)
+	defer slice.Release()
+	res := apply(t, mem, op, slice)
+	defer res.Batch.Release()
+	require.LessOrEqual(t, res.Batch.NumRows(), slice.NumRows())
+}
+
+func acceptsEmpty(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	empty := Batch(mem, in, 0)
+	defer empty.Release()
+	res := apply(t, mem, op, empty)
+	defer res.Batch.Release()
+	require.Zero(t, res.Batch.NumRows())
+	require.Empty(t, res.Failed)
+}
+
+func isDeterministic(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	a, b := apply(t, mem, op, batch), apply(t, mem, op, batch)
+	defer a.Batch.Release()
+	defer b.Batch.Release()
+	require.True(t, array.RecordEqual(a.Batch, b.Batch))
+	require.Equal(t, a.Kept, b.Kept)
+	require.Equal(t, a.Failed, b.Failed)
+}
+
+func countsAddUp(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	res := apply(t, mem, op, batch)
+	defer res.Batch.Release()
+	failed := map[int]bool{}
+	last := -1
+	for _, f := range res.Failed {
+		require.False(t, failed[f.Row], "row %d fails once", f.Row)
+		require.Error(t, f.Err)
+		failed[f.Row] = true
+	}
+	if res.Kept == nil {
+		require.Equal(t, batch.NumRows(), res.Batch.NumRows()+int64(len(res.Failed)))
+		require.Empty(t, res.Failed, "failed rows are not kept")
+		return
+	}
+	require.Len(t, res.Kept, int(res.Batch.NumRows()))
+	for _, k := range res.Kept {
+		require.Greater(t, int(k), last, "kept rows are in order")
+		require.False(t, failed[int(k)], "failed rows are not kept")
+		last = int(k)
+	}
+	require.Less(t, last, rows)
+}
+
+// byHalves: an operator maps rows, so two halves give what the whole gives. Blocks are
+// cut and bisected on the strength of it.
+func byHalves(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	whole := apply(t, mem, op, batch)
+	defer whole.Batch.Release()
+	at := int64(0)
+	for _, part := range [][2]int64{{0, 100}, {100, rows}} {
+		slice := batch.NewSlice(part[0], part[1])
+		res := apply(t, mem, op, slice)
+		same := whole.Batch.NewSlice(at, at+res.Batch.NumRows())
+		require.True(t, array.RecordEqual(same, res.Batch))
+		at += res.Batch.NumRows()
+		same.Release()
+		res.Batch.Release()
+		slice.Release()
+	}
+	require.Equal(t, whole.Batch.NumRows(), at)
+}
+
+// Batch makes a batch of a schema, always the same for the same number of rows, with
+// nulls in nullable columns. It panics for a type that it does not know. The caller must
+// Release it.
+func Batch(mem memory.Allocator, s *arrow.Schema, rows int) arrow.RecordBatch {
+	b := array.NewRecordBuilder(mem, s)
+	defer b.Release()
+	for i, f := range s.Fields() {
+		for row := range rows {
+			if f.Nullable && row%7 == 3 {
+				b.Field(i).AppendNull()
+				continue
+			}
+			appendValue(b.Field(i), row)
+		}
+	}
+	return b.NewRecordBatch()
+}
+
+func appendValue(b array.Builder, row int) {
+	switch b := b.(type) {
+	case *array.Int64Builder:
+		b.Append(int64(row * 31 % 601))
+	case *array.Int32Builder:
+		b.Append(int32(row % 100)) //nolint:gosec // below 100
+	case *array.Float64Builder:
+		b.Append(float64(row) / 3)
+	case *array.StringBuilder:
+		b.Append("row " + string(rune('a'+row%26)))
+	case *array.BooleanBuilder:
+		b.Append(row%2 == 0)
+	case *array.TimestampBuilder:
+		b.Append(arrow.Timestamp(row) * 1_000_000)
+	case *array.Decimal128Builder:
+		b.Append(decimal128.FromI64(int64(row)))
+	case *array.ListBuilder:
+		b.Append(true)
+		for i := range row % 4 {
+			appendValue(b.ValueBuilder(), row+i)
+		}
+	default:
+		panic("operatortest: no values for " + b.Type().String())
+	}
+}
