@@ -41,8 +41,9 @@ func Parse(name string, data []byte) (*Spec, error) {
 }
 
 type parser struct {
-	spec *Spec
-	errs Errors
+	spec  *Spec
+	errs  Errors
+	known map[string]bool // every field name met, for Fields; nil otherwise
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
@@ -100,6 +101,11 @@ func (p *parser) fields(n *yaml.Node, path string, known map[string]func(n *yaml
 	if n.Kind != yaml.MappingNode {
 		p.fail(n, path, "fields: "+strings.Join(slices.Sorted(maps.Keys(known)), ", "), "must be a mapping")
 		return nil
+	}
+	for name := range known {
+		if p.known != nil {
+			p.known[name] = true
+		}
 	}
 	seen := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -506,4 +512,26 @@ func choose[T ~string](p *parser, n *yaml.Node, path string, to *T, choices ...T
 		return
 	}
 	*to = T(text)
+}
+
+// Fields lists every field name that a spec may have, sorted: what the reference must
+// describe.
+func Fields() []string {
+	p := &parser{spec: &Spec{}, known: map[string]bool{}}
+	mapping := func(keys ...string) *yaml.Node {
+		m := &yaml.Node{Kind: yaml.MappingNode}
+		for _, k := range keys {
+			m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: k}, &yaml.Node{Kind: yaml.MappingNode})
+		}
+		return m
+	}
+	p.root(mapping())
+	p.source(mapping("parquet", "range"), "")
+	p.stages(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
+	p.transform(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
+	p.external(mapping(), "")
+	p.sink(mapping("parquet"), "")
+	p.compression(mapping(), "", &Compression{})
+	p.policies(mapping(), "")
+	return slices.Sorted(maps.Keys(p.known))
 }
