@@ -135,7 +135,7 @@ func TestPanicIsAnErrorWithoutTheValue(t *testing.T) {
 }
 
 func TestColumnErrorsSayWhatToDo(t *testing.T) {
-	for want, make := range map[string]func() (operator.Operator, error){
+	for want, build := range map[string]func() (operator.Operator, error){
 		`column "x" does not exist here`: func() (operator.Operator, error) { return operator.Select(schema, []string{"x"}) },
 		`column "id" is selected twice`:  func() (operator.Operator, error) { return operator.Select(schema, []string{"id", "id"}) },
 		`no column is left`: func() (operator.Operator, error) {
@@ -148,7 +148,7 @@ func TestColumnErrorsSayWhatToDo(t *testing.T) {
 			return operator.With(schema, []operator.Computed{{Name: "x", Program: p}, {Name: "x", Program: p}})
 		},
 	} {
-		_, err := make()
+		_, err := build()
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -47,6 +47,7 @@ func apply(t *testing.T, mem memory.Allocator, op operator.Operator, in arrow.Re
 }
 
 func outMatches(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	batch := Batch(mem, in, rows)
 	defer batch.Release()
 	res := apply(t, mem, op, batch)
@@ -61,6 +62,7 @@ func outMatches(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operato
 }
 
 func keepsInput(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	batch, twin := Batch(mem, in, rows), Batch(mem, in, rows)
 	defer batch.Release()
 	defer twin.Release()
@@ -69,6 +71,7 @@ func keepsInput(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operato
 }
 
 func acceptsSlices(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	whole := Batch(mem, in, rows)
 	defer whole.Release()
 	slice := whole.NewSlice(13, 200)
@@ -79,6 +82,7 @@ func acceptsSlices(t *testing.T, mem memory.Allocator, in *arrow.Schema, op oper
 }
 
 func acceptsEmpty(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	empty := Batch(mem, in, 0)
 	defer empty.Release()
 	res := apply(t, mem, op, empty)
@@ -88,6 +92,7 @@ func acceptsEmpty(t *testing.T, mem memory.Allocator, in *arrow.Schema, op opera
 }
 
 func isDeterministic(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	batch := Batch(mem, in, rows)
 	defer batch.Release()
 	a, b := apply(t, mem, op, batch), apply(t, mem, op, batch)
@@ -99,6 +104,7 @@ func isDeterministic(t *testing.T, mem memory.Allocator, in *arrow.Schema, op op
 }
 
 func countsAddUp(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	batch := Batch(mem, in, rows)
 	defer batch.Release()
 	res := apply(t, mem, op, batch)
@@ -127,6 +133,7 @@ func countsAddUp(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operat
 // byHalves: an operator maps rows, so two halves give what the whole gives. Blocks are
 // cut and bisected on the strength of it.
 func byHalves(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
 	batch := Batch(mem, in, rows)
 	defer batch.Release()
 	whole := apply(t, mem, op, batch)
@@ -168,7 +175,7 @@ func appendValue(b array.Builder, row int) {
 	case *array.Int64Builder:
 		b.Append(int64(row * 31 % 601))
 	case *array.Int32Builder:
-		b.Append(int32(row % 100)) //nolint:gosec // below 100
+		b.Append(int32(row % 100))
 	case *array.Float64Builder:
 		b.Append(float64(row) / 3)
 	case *array.StringBuilder:
