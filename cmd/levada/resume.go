@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/levada-data/levada/internal/cli/home"
 	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/pkg/flow"
 )
@@ -47,7 +48,7 @@ func (a *app) resume(ctx context.Context, name string, remote serverFlags, local
 		}
 		switch {
 		case rec.Status != flow.StatusActive:
-			return errors.Join(a.over(rec), srv.close())
+			return errors.Join(a.over(rec), srv.close(), told(srv, rec))
 		case srv.own != nil:
 			// A process may have died between the steps of its submission.
 			if err := srv.conn.Submit(ctx, *rec); err != nil {
@@ -63,6 +64,23 @@ func (a *app) resume(ctx context.Context, name string, remote serverFlags, local
 		}
 		a.note("process %d is gone; taking over", srv.pid)
 	}
+}
+
+// told notes that the end of a run has been told, in the place of a process that died
+// before it did.
+func told(srv *server, rec *flow.Record) error {
+	if srv.home == "" {
+		return nil
+	}
+	note := srv.home.Last(string(rec.Run))
+	if note.Status != home.Active {
+		return nil
+	}
+	note.Status, note.Reason, note.Ended = string(rec.Status), rec.Reason, rec.Ended
+	if sum, err := summaryOf(rec); err == nil {
+		note.Planned, note.Covered, note.Written = sum.Planned, sum.Covered, sum.Books.Written
+	}
+	return srv.home.Put(note)
 }
 
 // over tells about a run that has nothing left to do.

@@ -152,6 +152,9 @@ func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text
 	}
 	for _, r := range recs {
 		if r.Status != flow.StatusActive {
+			if r.SpecHash == spec.Hash() && srv.home.Last(string(r.Run)).Status == home.Active {
+				return r, nil // it ended, and its process died before it could say so
+			}
 			continue
 		}
 		if r.SpecHash != spec.Hash() {
@@ -224,15 +227,17 @@ func (a *app) toTheEnd(ctx context.Context, srv *server, rec *flow.Record, local
 			note.Planned, note.Covered, note.Written = sum.Planned, sum.Covered, sum.Books.Written
 		}
 	}
-	err = errors.Join(err, srv.home.Put(note), srv.close())
+	err = errors.Join(err, srv.close())
 	switch {
 	case ended == nil && err == nil:
-		return &InterruptedError{Run: rec.Run, What: distance(at) + "; the same command goes on where it stopped, and so does 'levada resume " + string(rec.Run) + "'"}
-	case err != nil:
-		return err
+		err = &InterruptedError{Run: rec.Run, What: distance(at) + "; the same command goes on where it stopped, and so does 'levada resume " + string(rec.Run) + "'"}
+	case err == nil:
+		report.End(a.stdout, ended, sum, time.Since(began))
+		err = outcome(ended)
 	}
-	report.End(a.stdout, ended, sum, time.Since(began))
-	return outcome(ended)
+	// Last: as long as the note does not say how the run ended, the same command says
+	// it again. Were it said first, a kill here would make that a second run.
+	return errors.Join(err, srv.home.Put(note))
 }
 
 // noteEvery is how old a run's note may get.
