@@ -362,6 +362,7 @@ func (k *keeper) compose(ctx context.Context) (sink.Manifest, bool) {
 		}
 		m.Fill(s, files)
 	})
+	m.Describe(k.job.Pipeline.Out, k.job.Pipeline.Spec.Sink.Parquet.PartitionBy)
 	return m, ok
 }
 
