@@ -1,0 +1,103 @@
+//go:build interop
+
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/internal/natstest"
+	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/test/stack"
+)
+
+// env returns a variable that `make interop` sets.
+func env(t *testing.T, name string) string {
+	t.Helper()
+	v := os.Getenv(name)
+	require.NotEmpty(t, v, "%s is not set: run make interop", name)
+	return v
+}
+
+func python(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), env(t, "LEVADA_PYTHON"), args...)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return string(out)
+}
+
+// Live blocks are read from Python as docs/format.md says: checksums, accounting,
+// offsets, rows and schema, each span of each stage once.
+func TestPythonReadsLiveBlocks(t *testing.T) {
+	s := stack.New(t, natstest.Listen())
+	in := stack.Customers(t, 20_000, 2, 2000)
+	spec := fmt.Sprintf(`apiVersion: levada/v1
+name: interop
+source: { parquet: { uri: %q } }
+stages: [{ name: refine, transform: [{ filter: "amount > 50.0" }, { select: [id, amount, note] }] }]
+sink: { parquet: { uri: %q } }
+`, in, filepath.Join(t.TempDir(), "out"))
+	run := s.Submit(t, spec, nil)
+
+	watch := exec.CommandContext(t.Context(), env(t, "LEVADA_PYTHON"), "../../examples/python/read_blocks.py",
+		"--url", s.Server.URL(), "--run", string(run), "--stage", "refine", "--timeout", "5", "--json")
+	var out bytes.Buffer
+	watch.Stdout = &out
+	stderr, err := watch.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, watch.Start())
+	line, err := bufio.NewReader(stderr).ReadString('\n') // it has subscribed
+	require.NoError(t, err)
+	require.Equal(t, "watching\n", line)
+
+	s.Start(t, stack.All()...)
+	rec := s.Await(t, run)
+	require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+	require.NoError(t, watch.Wait(), out.String())
+
+	var sum flow.Summary
+	require.NoError(t, json.Unmarshal(rec.Summary, &sum))
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var got struct {
+		Blocks, Bad int
+		Rows        map[string]int64
+	}
+	require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &got))
+	require.Zero(t, got.Bad)
+	require.Len(t, lines, got.Blocks+1)
+	require.Equal(t, sum.Books.Written, got.Rows["refine"])
+	require.Contains(t, lines[0], `"schema": ["id int64", "amount double", "note string"]`)
+}
+
+// Files that pyarrow wrote, in many versions, encodings and types, are copied; pyarrow
+// and DuckDB find every value again.
+func TestFilesOfOthersPassThrough(t *testing.T) {
+	dir := t.TempDir()
+	kinds := strings.Fields(python(t, "files.py", "write", dir))
+	require.Greater(t, len(kinds), 10)
+	bin := env(t, "LEVADA_BIN")
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			spec := filepath.Join(dir, kind+".yaml")
+			require.NoError(t, os.WriteFile(spec, fmt.Appendf(nil, `apiVersion: levada/v1
+name: copy
+source: { parquet: { uri: %q } }
+sink: { parquet: { uri: %q, preserve_order: true } }
+`, filepath.Join(dir, kind+".parquet"), filepath.Join(dir, kind+"-out")), 0o600))
+			cmd := exec.CommandContext(t.Context(), bin, "run", spec, "--state-dir", filepath.Join(dir, "state"), "--no-progress")
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			python(t, "files.py", "compare", filepath.Join(dir, kind+".parquet"), filepath.Join(dir, kind+"-out"))
+		})
+	}
+}
