@@ -126,8 +126,7 @@ func tell(w io.Writer, err error, coloured bool) {
 	if coloured {
 		paint = func(s string) string { return "\x1b[1;31m" + s + "\x1b[0m" }
 	}
-	var spec pipeline.Errors
-	if errors.As(err, &spec) {
+	if spec, ok := errors.AsType[pipeline.Errors](err); ok {
 		for i, e := range spec {
 			if i > 0 {
 				fmt.Fprintln(w)
@@ -146,5 +145,5 @@ func tell(w io.Writer, err error, coloured bool) {
 // colours reports whether w is a terminal whose user has nothing against colours.
 func colours(w io.Writer, getenv func(string) string) bool {
 	f, ok := w.(*os.File)
-	return ok && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor fits
+	return ok && getenv("NO_COLOR") == "" && getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
 }

@@ -43,5 +43,5 @@ func sizeOf(flag, value string) (int64, error) {
 	if err != nil || n == 0 || n > 1<<60 {
 		return 0, usagef("--%s %q: not a size: write 64MiB, for example", flag, value)
 	}
-	return int64(n), nil //nolint:gosec // bounded on the line above
+	return int64(n), nil
 }

@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return &codeError{exitUsage, err}
 	}
 	a := &app{getenv: getenv, stdout: stdout, stderr: stderr}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // a verb takes the command's context, which ExecuteContextC sets
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -250,9 +250,10 @@ func (a *app) serveAndFollow(ctx context.Context, srv *server, rec *flow.Record,
 	defer stop(nil)
 	work, release := graced(intake, grace)
 	defer release()
-	defer context.AfterFunc(ctx, func() {
+	quiet := context.AfterFunc(ctx, func() {
 		a.note("stopping: finishing what is in flight; once more stops at once")
-	})()
+	})
+	defer quiet()
 	var serving errgroup.Group
 	serving.Go(func() error {
 		err := srv.conn.Serve(intake, work, local.roles()...)

@@ -78,7 +78,7 @@ func reservedBytes(ctx context.Context, conn *flow.Conn) (int64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look at the server's store: %w", err)
 	}
-	return int64(min(info.ReservedStore, 1<<62)), nil //nolint:gosec // bounded on the line
+	return int64(min(info.ReservedStore, 1<<62)), nil
 }
 
 // inspect reads the footers of the source, and so finds what is wrong with the

@@ -1,7 +1,6 @@
 package sink
 
 import (
-	"regexp"
 	"strings"
 	"testing"
 
@@ -37,8 +36,8 @@ func TestRule03Names_RevealReplacesNothing(t *testing.T) {
 }
 
 func TestDataNames(t *testing.T) {
-	assert.Regexp(t, regexp.MustCompile(`^part-run1-[0-9a-f]{16}\.parquet$`), dataName("run1", nil))
-	assert.Regexp(t, regexp.MustCompile(`^part-000012-000000004096-run1-[0-9a-f]{16}\.parquet$`),
+	assert.Regexp(t, `^part-run1-[0-9a-f]{16}\.parquet$`, dataName("run1", nil))
+	assert.Regexp(t, `^part-000012-000000004096-run1-[0-9a-f]{16}\.parquet$`,
 		dataName("run1", &blocks.Span{Task: 12, From: 4096, To: 8192}))
 	for name, want := range map[string]string{
 		dataName("run1", nil):                                            "run1",

@@ -72,9 +72,38 @@ type Conn struct {
 	buckets map[string]jetstream.KeyValue
 }
 
+// link is one connection. It is replaced by none: nats.go reconnects it.
 type link struct {
 	nc *nats.Conn
 	js jetstream.JetStream
+
+	mu   sync.Mutex
+	up   context.Context //nolint:containedctx // ends when the connection is lost; the next one begins then
+	lost context.CancelFunc
+}
+
+// lose ends all requests that wait for an answer over the link.
+func (l *link) lose(life context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		l.lost()
+	}
+	l.up, l.lost = context.WithCancel(life)
+}
+
+// request bounds a request over the link: by a time-out, and by the loss of the
+// connection, for then its answer never comes. A request that was cut short may have been
+// received all the same.
+func (l *link) request(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stop := context.AfterFunc(l.up, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // Connect opens the three connections. Afterwards they reconnect by themselves,
@@ -107,6 +136,7 @@ func Connect(ctx context.Context, dial Dialer, cfg Config, log *slog.Logger) (*C
 }
 
 func (c *Conn) open(dial Dialer, l *link, name string) error {
+	l.lose(c.life)
 	nc, err := dial(
 		nats.Name(name),
 		nats.MaxReconnects(-1),
@@ -115,6 +145,7 @@ func (c *Conn) open(dial Dialer, l *link, name string) error {
 			return 50*time.Millisecond + rand.N(200*time.Millisecond)
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			l.lose(c.life)
 			if err != nil && c.life.Err() == nil {
 				c.log.WarnContext(c.life, "disconnected", slog.String("connection", name), slog.Any("error", err))
 			}
@@ -141,7 +172,7 @@ func (c *Conn) open(dial Dialer, l *link, name string) error {
 // Close drops the connections. What was not settled is delivered again.
 func (c *Conn) Close() {
 	c.stop()
-	for _, l := range []link{c.in, c.out, c.ctl} {
+	for _, l := range []*link{&c.in, &c.out, &c.ctl} {
 		if l.nc != nil {
 			l.nc.Close()
 		}

@@ -123,7 +123,7 @@ func (l *Ledger) Sync(ctx context.Context) error {
 // sync reports true when the fold stood on a past that is no more and has been
 // reset, so that the caller reads again.
 func (l *Ledger) sync(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 4*l.c.cfg.Timeout)
+	ctx, cancel := l.c.ctl.request(ctx, 4*l.c.cfg.Timeout)
 	defer cancel()
 	stream, err := l.c.ctl.js.Stream(ctx, ledgerStream(l.rec.Run))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -260,7 +260,7 @@ func (l *Ledger) prepare(id string, build func(*ledger.State) *ledger.Entry) ([]
 }
 
 func (l *Ledger) publish(ctx context.Context, data []byte, seq uint64) (*jetstream.PubAck, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.c.cfg.Timeout)
+	ctx, cancel := l.c.ctl.request(ctx, l.c.cfg.Timeout)
 	defer cancel()
 	// No retries by the client: an unanswered request is never repeated under the
 	// same sequence, because its author must learn about it (rule 2).

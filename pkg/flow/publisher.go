@@ -115,7 +115,7 @@ func (p *Publisher) pass(ctx context.Context, f func() error) error {
 }
 
 func (p *Publisher) send(ctx context.Context, m *nats.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, p.c.cfg.Timeout)
+	ctx, cancel := p.c.out.request(ctx, p.c.cfg.Timeout)
 	defer cancel()
 	_, err := p.c.out.js.PublishMsg(ctx, m, jetstream.WithExpectStream(p.stream.Name), jetstream.WithRetryAttempts(0))
 	return err

@@ -88,7 +88,7 @@ func (c *Coverage) Missing(s blocks.Span) []blocks.Span {
 func (c *Coverage) Spans() iter.Seq[blocks.Span] {
 	return func(yield func(blocks.Span) bool) {
 		k := c.start()
-		for s, ok := k.next(); ok && yield(s); s, ok = k.next() { //nolint:revive // the loop is in its header
+		for s, ok := k.next(); ok && yield(s); s, ok = k.next() {
 		}
 	}
 }

@@ -236,7 +236,7 @@ func FuzzApply(f *testing.F) {
 			require.NoError(t, err)
 		}
 		v := s.Apply(s.Seq()+1, data)
-		require.True(t, v.Standing == (v.Reason == "" && v.Fatal == nil))
+		require.Equal(t, v.Reason == "" && v.Fatal == nil, v.Standing)
 		p := s.Progress()
 		require.LessOrEqual(t, p.Covered, p.Planned)
 		if s.Complete() {

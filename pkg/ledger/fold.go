@@ -267,7 +267,7 @@ func (s *State) Complete() bool {
 func (s *State) Owed() []uint32 {
 	var owed []uint32
 	for i, t := range s.tasks {
-		task := uint32(i) //nolint:gosec // a plan has at most 1<<32 tasks
+		task := uint32(i)
 		_, stated := s.extents[task]
 		covered := s.coverage.Contains(blocks.Span{Task: task, From: 0, To: t.Rows})
 		// Rule 13 (extent): a task without an extent is owed, even if it is covered.

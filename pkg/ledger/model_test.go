@@ -319,7 +319,9 @@ func TestFold_IsTheModel(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"read": func(t *rapid.T) { entry(t, KindExtent) },
-			"work": func(t *rapid.T) { entry(t, rapid.SampledFrom([]Kind{KindCommit, KindCommit, KindDead}).Draw(t, "kind")) },
+			"work": func(t *rapid.T) {
+				entry(t, rapid.SampledFrom([]Kind{KindCommit, KindCommit, KindDead}).Draw(t, "kind"))
+			},
 			"finish": func(t *rapid.T) { // what is owed, so that runs do complete
 				for _, task := range s.Owed() {
 					if _, ok := s.Extent(task); !ok {
@@ -346,7 +348,7 @@ func TestFold_IsTheModel(t *testing.T) {
 				}
 			},
 			"stored again": func(t *rapid.T) { add(t, rapid.SampledFrom(log).Draw(t, "entry")) },
-			"": func(t *rapid.T) { x.requireSame(t, s) },
+			"":             func(t *rapid.T) { x.requireSame(t, s) },
 		})
 	})
 }

@@ -156,5 +156,5 @@ func (u *unpacker) uvarint() int64 {
 		return 0
 	}
 	u.buf = u.buf[n:]
-	return int64(v) //nolint:gosec // bounded above
+	return int64(v)
 }

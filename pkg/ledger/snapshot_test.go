@@ -33,7 +33,7 @@ func requireSameState(t require.TestingT, want, got *State) {
 	require.Equal(t, want.Complete(), got.Complete())
 	require.Equal(t, want.Owed(), got.Owed())
 	require.Equal(t, want.DeadRows(), got.DeadRows())
-	require.Equal(t, len(want.graves), len(got.graves))
+	require.Len(t, got.graves, len(want.graves))
 }
 
 func openText(t require.TestingT, snapshot []byte) []byte {

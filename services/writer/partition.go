@@ -217,7 +217,7 @@ func (p *partitioner) order() (present []uint32) {
 	at := 0
 	for id, n := range p.ends {
 		if n > 0 {
-			present = append(present, uint32(id)) //nolint:gosec // bounded by the rows of a batch and maxPartitions
+			present = append(present, uint32(id))
 		}
 		p.ends[id], at = at, at+n // for now, where they start
 	}
@@ -226,7 +226,7 @@ func (p *partitioner) order() (present []uint32) {
 	}
 	p.rows = slices.Grow(p.rows[:0], len(p.ids))[:len(p.ids)]
 	for row, id := range p.ids {
-		p.rows[p.ends[id]] = uint32(row) //nolint:gosec // a batch has at most MaxSpanRows rows
+		p.rows[p.ends[id]] = uint32(row)
 		p.ends[id]++
 	}
 	return present

@@ -132,10 +132,10 @@ func encodeNumbers[T ~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint
 			codes[row] = lastCode
 			continue
 		}
-		code, known := k.numbers[int64(value)] //nolint:gosec // the bits are the identity, not the value
+		code, known := k.numbers[int64(value)]
 		if !known {
 			code = k.newAt(row)
-			k.numbers[int64(value)] = code //nolint:gosec // as above
+			k.numbers[int64(value)] = code
 		}
 		codes[row] = code
 		last, lastCode, haveLast = value, code, true

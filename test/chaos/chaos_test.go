@@ -107,7 +107,7 @@ func newRound(g *rig, n int, t *tally) *round {
 	r.points = t.draw(rng)
 	if *onlyPoints != "" {
 		r.points = nil
-		for _, p := range strings.Split(*onlyPoints, ",") {
+		for p := range strings.SplitSeq(*onlyPoints, ",") {
 			r.points = append(r.points, fault.Name(p))
 		}
 	}
@@ -221,7 +221,7 @@ func (r *round) report(t *testing.T) {
 		_ = f.broker.start(ctx) // to read the ledger
 	}
 	lines, err := entries(ctx, f, r.run, filepath.Join(r.dir, "ledger.jsonl"))
-	t.Logf("ledger (%v):\n%s", err, print(lines))
+	t.Logf("ledger (%v):\n%s", err, text(lines))
 	f.abandon()
 	logs, _ := filepath.Glob(filepath.Join(r.dir, "*.log"))
 	for _, log := range logs {

@@ -185,12 +185,13 @@ func (f *fleet) abandon() {
 
 // leave asks all services to stop and waits until they have.
 func (f *fleet) leave() error {
-	errs := make([]error, len(f.seats))
+	errs := make([]error, len(f.seats), len(f.seats)+1)
 	var wg sync.WaitGroup
 	for i, s := range f.seats {
 		wg.Go(func() { errs[i] = s.leave() })
 	}
 	wg.Wait()
 	f.wg.Wait() // faults that were still going on
-	return errors.Join(append(errs, context.Cause(f.ctx))...)
+	errs = append(errs, context.Cause(f.ctx))
+	return errors.Join(errs...)
 }

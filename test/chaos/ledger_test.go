@@ -100,7 +100,7 @@ func unprovoked(lines []line, deleted bool) error {
 }
 
 // print returns lines as JSON, one each.
-func print(lines []line) string {
+func text(lines []line) string {
 	var b []byte
 	for _, l := range lines {
 		data, err := json.Marshal(l)

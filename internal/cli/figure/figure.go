@@ -40,7 +40,7 @@ func digits(v float64) string {
 }
 
 // Bytes writes a size: "12 MiB".
-func Bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) } //nolint:gosec // not negative
+func Bytes(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 
 // Time writes a duration in what the eye takes in: "0.35s", "12.4s", "3m05s",
 // "2h10m".

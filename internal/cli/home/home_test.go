@@ -23,7 +23,8 @@ func note(run, pipeline, sink string, pid int) home.Note {
 
 func TestEachPipelineAndSinkHasItsHome(t *testing.T) {
 	s := home.State("/state")
-	require.Equal(t, s.Of("a", "/out"), s.Of("a", "/out"))
+	first := s.Of("a", "/out")
+	require.Equal(t, first, s.Of("a", "/out"), "the same one every time")
 	require.NotEqual(t, s.Of("a", "/out"), s.Of("a", "/out2"))
 	require.NotEqual(t, s.Of("a", "/out"), s.Of("b", "/out"))
 	require.Regexp(t, `^/state/a-[0-9a-f]{8}$`, string(s.Of("a", "/out")))

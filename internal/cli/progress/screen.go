@@ -25,7 +25,7 @@ type Options struct {
 // that its locale has.
 func OptionsFor(w io.Writer, getenv func(string) string) Options {
 	f, ok := w.(*os.File)
-	o := Options{Terminal: ok && term.IsTerminal(int(f.Fd())) && getenv("TERM") != "dumb"} //nolint:gosec // a file descriptor fits
+	o := Options{Terminal: ok && term.IsTerminal(int(f.Fd())) && getenv("TERM") != "dumb"}
 	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
 		if locale := strings.ToLower(getenv(name)); locale != "" {
 			o.Style.Unicode = strings.Contains(locale, "utf-8") || strings.Contains(locale, "utf8")

@@ -72,7 +72,7 @@ func Status(w io.Writer, s *Standing, now time.Time) {
 		if i == 0 {
 			name = "edges"
 		}
-		line(name, "%s: %s, %s of %s", e.Stage, figure.Plural(int64(min(e.Blocks, 1<<62)), "block"), figure.Bytes(e.Bytes), figure.Bytes(e.MaxBytes)) //nolint:gosec // bounded on the line
+		line(name, "%s: %s, %s of %s", e.Stage, figure.Plural(int64(min(e.Blocks, 1<<62)), "block"), figure.Bytes(e.Bytes), figure.Bytes(e.MaxBytes))
 	}
 	for i, d := range s.Dead {
 		name := ""
