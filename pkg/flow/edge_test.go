@@ -126,10 +126,13 @@ func TestInputIsRepaired(t *testing.T) {
 				b := k.block(t, i*10, i*10+10)
 				require.NoError(t, k.publish(ctx, out, b))
 				b.Release()
-				d, err := in.Next(ctx, 0)
-				require.NoError(t, err)
-				require.Equal(t, i*10, span(t, d).From)
-				d.Ack()
+				for from := int64(-1); from < i*10; { // an ack that the damage overtook is a redelivery
+					d, err := in.Next(ctx, 0)
+					require.NoError(t, err)
+					from = span(t, d).From
+					require.LessOrEqual(t, from, i*10)
+					d.Ack()
+				}
 				damage(t, srv, k)
 			}
 		})

@@ -99,7 +99,7 @@ func unprovoked(lines []line, deleted bool) error {
 	return errors.Join(errs...)
 }
 
-// print returns lines as JSON, one each.
+// text returns lines as JSON, one each.
 func text(lines []line) string {
 	var b []byte
 	for _, l := range lines {
