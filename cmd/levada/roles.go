@@ -45,6 +45,12 @@ func (a *app) serve(ctx context.Context, flags roleFlags, role flow.Role) error 
 		return err
 	}
 	conn, err := a.connect(ctx, flags.server, flow.Config{Name: instanceName(role.Name()), Instance: flags.instance}, flags.patience)
+	if ctx.Err() != nil {
+		if conn != nil {
+			conn.Close()
+		}
+		return nil // asked to stop before there was anything to drain
+	}
 	if err != nil {
 		return err
 	}
