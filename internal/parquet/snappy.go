@@ -2,7 +2,6 @@ package parquet
 
 import (
 	"io"
-	"sync"
 
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/klauspost/compress/s2"
@@ -24,13 +23,12 @@ func (fastSnappy) NewWriter(w io.Writer) io.WriteCloser {
 	return s2.NewWriter(w, s2.WriterSnappyCompat())
 }
 
-// useFastSnappy registers the codec, for the whole process, before the first file is
-// written.
-var useFastSnappy = sync.OnceValue(func() error {
+// The table of codecs is the process's and has no lock: it can be changed only here,
+// before anybody reads a file.
+func init() {
 	codec, err := compress.GetCodec(compress.Codecs.Snappy)
 	if err != nil {
-		return err
+		panic(err) // arrow-go registers it in its own init
 	}
 	compress.RegisterCodec(compress.Codecs.Snappy, fastSnappy{codec})
-	return nil
-})
+}

@@ -50,9 +50,6 @@ func (c *counter) Write(p []byte) (int, error) {
 // NewWriter returns a writer of batches of the given schema. Nothing is written
 // before the first batch or Close. The caller must Close it, and owns w.
 func NewWriter(w io.Writer, schema *arrow.Schema, o WriteOptions) (*Writer, error) {
-	if err := useFastSnappy(); err != nil {
-		return nil, err
-	}
 	if o.RowsPerGroup == 0 {
 		o.RowsPerGroup = 1 << 20
 	}
