@@ -10,6 +10,8 @@ export CGO_ENABLED ?= 0
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS   := -X main.version=$(VERSION)
 TOOL      := go tool -modfile=tools.mod
+# Like go test, but it counts and names the tests that the machine could not run.
+TESTS     := $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --
 CACHE     := .cache
 PYTHON    ?= python3
 VENV      := $(CACHE)/venv
@@ -52,7 +54,7 @@ demo: build ## make a customer table (ROWS, FILES), run the examples over it and
 .PHONY: test
 test: ## run the tests; fetches the Go modules that they need, nothing else
 	go mod download
-	go test ./...
+	$(TESTS) ./...
 
 .PHONY: clean
 clean: ## remove what was built, fetched and generated
@@ -96,7 +98,7 @@ vuln: ## look for known vulnerabilities; needs the Go vulnerability database on 
 .PHONY: race
 race: export CGO_ENABLED = 1
 race: ## run the tests under the race detector; needs a C compiler
-	go test -race ./...
+	$(TESTS) -race ./...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME
