@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	// defaultMemory bounds the heap of a process that nobody gave a bound; what is
-	// mapped and not the heap's stays under 512 MiB with it.
-	defaultMemory = 450 << 20
+	// defaultMemory bounds the heap of a process that nobody gave a bound. The limit is
+	// soft, and the program itself is mapped beside it: with 400 MiB the whole process
+	// stays under 512 MiB, with 450 MiB it did not always.
+	defaultMemory = 400 << 20
 	// defaultGC trades memory for time: batches are large and live shortly, so the
 	// usual 100 collects too often.
 	defaultGC = 200
@@ -35,9 +36,9 @@ func (a *app) limitMemory(flag string) error {
 	return nil
 }
 
-const memoryUsage = "soft limit of the process, 450MiB for example (default $GOMEMLIMIT or 450MiB)"
+const memoryUsage = "soft limit of the process, 400MiB for example (default $GOMEMLIMIT or 400MiB)"
 
-// sizeOf reads a flag like "450MiB".
+// sizeOf reads a flag like "400MiB".
 func sizeOf(flag, value string) (int64, error) {
 	n, err := humanize.ParseBytes(value)
 	if err != nil || n == 0 || n > 1<<60 {

@@ -43,7 +43,7 @@ func (b *broker) url() string { return "nats://" + b.addr }
 func (b *broker) start(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	p, err := launch("nats-server", filepath.Join(b.dir, "nats-server.log"), nil, b.rig.nats, "-c", filepath.Join(b.dir, "nats.conf"))
+	p, err := launch("nats-server", filepath.Join(b.dir, "nats-server.log"), []string{"GOMEMLIMIT=400MiB"}, b.rig.nats, "-c", filepath.Join(b.dir, "nats.conf"))
 	if err != nil {
 		return err
 	}
