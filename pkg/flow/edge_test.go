@@ -2,10 +2,12 @@ package flow_test
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/natstest"
@@ -97,6 +99,43 @@ func TestPublishSurvivesServerRestarts(t *testing.T) {
 		d.Ack()
 	}
 	wg.Wait()
+}
+
+// A publish whose stream is gone asks the ledger whether the run is over. While the ledger
+// cannot be reached it waits: it does not give up.
+func TestPublishWaitsForTheLedger(t *testing.T) {
+	srv := natstest.New(t, natstest.Listen())
+	proxy := natstest.NewProxy(t, srv.URL())
+	dials := 0
+	waits := said{line: "stream not made again", c: make(chan struct{}, 1)}
+	conn, err := flow.Connect(t.Context(), func(opts ...nats.Option) (*nats.Conn, error) {
+		if dials++; dials == 3 { // the connection for all but blocks
+			return nats.Connect(proxy.URL(), opts...)
+		}
+		return srv.Dial(opts...)
+	}, config(), slog.New(waits))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	k := newKitOn(t, conn, 64<<20)
+	out, err := k.run.Output(flow.SourceStage, nil)
+	require.NoError(t, err)
+
+	proxy.Refuse(true)
+	proxy.Sever()
+	require.NoError(t, srv.JetStream(t).DeleteStream(t.Context(), "levada-blocks-"+string(k.run.Run)+"-source"))
+	b := k.block(t, 0, 10)
+	defer b.Release()
+	done := make(chan error, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	go func() { done <- k.publish(ctx, out, b) }()
+	select {
+	case <-waits.c:
+	case err := <-done:
+		require.FailNow(t, "publish has returned", "%v", err)
+	}
+	proxy.Refuse(false)
+	require.NoError(t, <-done)
 }
 
 // A consumer or a stream that somebody deletes is made again, and what is published

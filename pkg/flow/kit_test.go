@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -40,7 +41,12 @@ func connect(t testing.TB, dial flow.Dialer) *flow.Conn {
 
 func newKit(t testing.TB, dial flow.Dialer, edge int64) *kit {
 	t.Helper()
-	k := &kit{conn: connect(t, dial)}
+	return newKitOn(t, connect(t, dial), edge)
+}
+
+func newKitOn(t testing.TB, conn *flow.Conn, edge int64) *kit {
+	t.Helper()
+	k := &kit{conn: conn}
 	rec := flow.Record{
 		Run: flow.NewRunID(), Pipeline: "test", BlockBytes: 1 << 20, RequeueAfter: 200 * time.Millisecond,
 		Edges: []flow.Edge{{Stage: flow.SourceStage, MaxBytes: edge}, {Stage: "next", MaxBytes: edge}},
@@ -112,4 +118,24 @@ func serve(t testing.TB, in *flow.Input) func() {
 	stop := func() { cancel(); <-done }
 	t.Cleanup(stop)
 	return stop
+}
+
+// said is a log that waits for one line: c holds a token once it has been written.
+type said struct {
+	line string
+	c    chan struct{}
+}
+
+func (s said) Enabled(context.Context, slog.Level) bool { return true }
+func (s said) WithAttrs([]slog.Attr) slog.Handler       { return s }
+func (s said) WithGroup(string) slog.Handler            { return s }
+
+func (s said) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == s.line {
+		select {
+		case s.c <- struct{}{}:
+		default:
+		}
+	}
+	return nil
 }

@@ -44,8 +44,8 @@ func (r *Run) publisher(stream jetstream.StreamConfig, meter *Meter) *Publisher 
 
 // Publish stores one message. It returns nil when the message is in the stream
 // (or was, under the same id: rule 12 says what that is worth), and an error only
-// when ctx has ended or the message can never be stored ([ErrTooLarge]). In
-// between it waits: for room in a full edge, for a server that restarts, for a
+// when ctx or the run has ended ([ErrRunEnded]) or the message can never be stored
+// ([ErrTooLarge]; a ledger that cannot be folded). In between it waits: for room in a full edge, for a server that restarts, for a
 // stream that it has to make again.
 func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) error {
 	weight := min(int64(len(m.Data)), p.size)
@@ -71,19 +71,31 @@ func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) error {
 			return context.Cause(ctx)
 		}
 		if isMissing(err) {
-			// Deleted under us, or the server is still starting: make it again. What it
-			// held is owed, and the reconciler will see that.
-			if err := p.alive(ctx); err != nil {
+			if err := p.repair(ctx); err != nil {
 				return err
-			}
-			if err := p.c.ensureStream(ctx, p.stream); err != nil {
-				p.c.log.DebugContext(ctx, "stream not made again", slog.String("stream", p.stream.Name), slog.Any("error", err))
 			}
 		}
 		if perr := pause(ctx, backoff(n)); perr != nil {
 			return perr
 		}
 	}
+}
+
+// repair makes the stream again: somebody deleted it, or the server is still starting.
+// What it held is owed, and the reconciler will see that. Its error says that the stream
+// will never be there; what may pass is tried again with the next publish.
+func (p *Publisher) repair(ctx context.Context) error {
+	err := p.alive(ctx)
+	if class, _ := classOf(err); errors.Is(err, ErrRunEnded) || class == classFatal {
+		return err
+	}
+	if err == nil {
+		err = p.c.ensureStream(ctx, p.stream)
+	}
+	if err != nil {
+		p.c.log.DebugContext(ctx, "stream not made again", slog.String("stream", p.stream.Name), slog.Any("error", err))
+	}
+	return nil
 }
 
 // pass lets f through the gate: freely while the edge has room, one at a time
