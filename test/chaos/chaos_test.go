@@ -85,6 +85,7 @@ type round struct {
 	points []fault.Name
 	rng    *rand.Rand
 	tally  *tally
+	gentle bool // see injector
 
 	fleet   *fleet
 	watcher *watcher
@@ -95,7 +96,7 @@ type round struct {
 // newRound draws a round.
 func newRound(g *rig, n int, t *tally) *round {
 	rng := rand.New(rand.NewPCG(*seed, uint64(n)))
-	r := &round{rig: g, n: n, dir: filepath.Join(g.dir, fmt.Sprintf("round-%04d", n)), rng: rng, tally: t}
+	r := &round{rig: g, n: n, dir: filepath.Join(g.dir, fmt.Sprintf("round-%04d", n)), rng: rng, tally: t, gentle: n%4 < 2}
 	r.job = job{
 		name: "chaos", input: g.input, output: filepath.Join(r.dir, "out"), mode: "error", visibility: "file",
 		stages: 1 + rng.IntN(2), above: []float64{20, 20, 120, 400}[rng.IntN(4)], codec: []string{"zstd", "snappy"}[rng.IntN(2)],
@@ -123,8 +124,8 @@ func (r *round) pointNames() string {
 }
 
 func (r *round) String() string {
-	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %d stages, amount > %v, visibility %s, mode %s",
-		*seed, r.n, r.pointNames(), r.job.stages, r.job.above, r.job.visibility, r.job.mode)
+	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %d stages, amount > %v, visibility %s, mode %s, streams deleted: %v",
+		*seed, r.n, r.pointNames(), r.job.stages, r.job.above, r.job.visibility, r.job.mode, !r.gentle)
 }
 
 // play runs the round to its end and checks it.
@@ -177,7 +178,7 @@ func (r *round) play(ctx context.Context) (err error) {
 	if r.job.mode == "overwrite" {
 		r.watcher.old = slices.Collect(maps.Keys(old))
 	}
-	in := &injector{fleet: f, job: &r.job, run: r.run, rng: r.rng}
+	in := &injector{fleet: f, job: &r.job, run: r.run, rng: r.rng, gentle: r.gentle}
 	f.wg.Go(func() { in.inject(drawn) })
 	err = r.watcher.watch()
 	if err != nil {

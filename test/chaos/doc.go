@@ -20,9 +20,9 @@
 //   - At every moment, nothing is visible that no standing commit (visibility: file) or no
 //     manifest (visibility: run) names; and an old output that is being replaced is whole
 //     until the manifest of the new one is there.
-//   - No row is dead, no file is lost, and where nobody deleted a stream nothing had to be
-//     queued again: the stages alone lose no block, so that a mistake in the order of
-//     publish and ack is seen although the ledger would heal it.
+//   - No row is dead, no file is lost, and where nobody deleted a stream, in every second
+//     round, nothing had to be queued again: the stages alone lose no block, so that a
+//     mistake in the order of publish and ack is seen although the ledger would heal it.
 //   - Who is asked to stop exits with 0, nobody else exits, and the run is never without
 //     progress for long.
 //

@@ -13,10 +13,11 @@ import (
 
 // injector injures a fleet while a run is on its way.
 type injector struct {
-	fleet *fleet
-	job   *job
-	run   string
-	rng   *rand.Rand
+	fleet  *fleet
+	job    *job
+	run    string
+	rng    *rand.Rand
+	gentle bool // no stream is deleted, so that a block acked too soon is seen
 
 	stopped bool // a service has been stopped until the end of the run
 }
@@ -116,6 +117,9 @@ func (in *injector) deleteOne() {
 		targets = append(targets, target{blocks + in.run + "-" + e, ""}, target{blocks + in.run + "-" + e, "to-" + readers[i]})
 	}
 	t := targets[in.rng.IntN(len(targets))]
+	if in.gentle && t.consumer == "" {
+		t = targets[1] // the consumer of the task queue
+	}
 	ctx, cancel := context.WithTimeout(in.fleet.ctx, 2*time.Second)
 	defer cancel()
 	js, err := jetstream.New(in.fleet.conn.NATS())

@@ -71,7 +71,7 @@ func (t *tally) draw(r *rand.Rand) []fault.Name {
 	names := fault.Names()
 	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	slices.SortStableFunc(names, func(a, b fault.Name) int { return t.of(a) - t.of(b) })
-	left := map[string]int{"reader": 2, "transform": 1, "writer": 2, "keeper": 1, "planner": 1}
+	left := map[string]int{"reader": 2, "transform": 2, "writer": 2, "keeper": 1, "planner": 1}
 	var drawn []fault.Name
 	for _, n := range names {
 		part, _, _ := strings.Cut(string(n), ".")
