@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // OpenLocal opens a file of the local file system for ranged reads.
@@ -45,9 +47,10 @@ func Open(_ context.Context, uri string) (File, error) {
 }
 
 // Expand lists the files that locations mean: a file is itself; a directory is every
-// file below it whose name ends in suffix; a glob is what it matches. Names that begin
-// with _ or . are left out of directories, as all readers of data sets do. The result is
-// absolute, sorted, and has each file once, however it was named. A location that
+// file below it whose name ends in suffix; a glob is the files that it matches, with **
+// for any number of directories and {a,b} for either. Names that begin with _ or . are
+// left out of directories, as all readers of data sets do, and wildcards match no name
+// that begins with a dot, as in a shell. The result is absolute, sorted, and has each file once, however it was named. A location that
 // means no file is an error.
 func Expand(ctx context.Context, uris []string, suffix string) ([]string, error) {
 	var files []string
@@ -80,16 +83,10 @@ func expand(ctx context.Context, uri, suffix string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(p, "*?[") {
-		matches, err := filepath.Glob(p)
+	if strings.ContainsAny(p, "*?[{") {
+		files, err := doublestar.FilepathGlob(p, doublestar.WithFilesOnly(), doublestar.WithNoHidden())
 		if err != nil {
 			return nil, &Error{Op: "find", Name: uri, Err: err, Hint: "mend the pattern"}
-		}
-		var files []string
-		for _, m := range matches {
-			if info, err := os.Stat(m); err == nil && info.Mode().IsRegular() {
-				files = append(files, m)
-			}
 		}
 		if len(files) == 0 {
 			return nil, &Error{Op: "find", Name: uri, Err: fmt.Errorf("%w: the pattern matches no file", ErrNotExist), Hint: "check the path; it is relative to the working directory"}

@@ -1,0 +1,103 @@
+package storage_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/internal/storage"
+	"github.com/levada-data/levada/internal/storage/storagetest"
+)
+
+func TestLocal(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Bucket {
+		t.Helper()
+		b, err := storage.NewBucket(filepath.Join(t.TempDir(), "not", "there", "yet"))
+		require.NoError(t, err)
+		return b
+	})
+}
+
+func TestNewBucketUnderstandsURIs(t *testing.T) {
+	dir := t.TempDir()
+	b, err := storage.NewBucket("file://" + dir)
+	require.NoError(t, err)
+	require.Equal(t, dir, b.URI())
+	_, err = storage.NewBucket("ftp://host/path")
+	require.ErrorContains(t, err, `scheme "ftp" is not supported`)
+}
+
+// What is not a directory where one must be is an error that names it.
+func TestLocalBelowAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	b, err := storage.NewBucket(filepath.Join(file, "out"))
+	require.NoError(t, err)
+	_, err = b.Stage(t.Context(), "run", "one")
+	require.ErrorContains(t, err, file)
+	require.ErrorContains(t, b.Put(t.Context(), "a", nil), file)
+}
+
+// A glob of the data finds no staged file, whoever looks.
+func TestLocalStagedFilesAreNoParquetFiles(t *testing.T) {
+	dir := t.TempDir()
+	b, err := storage.NewBucket(dir)
+	require.NoError(t, err)
+	storagetest.Stage(t, b, "run", "one.parquet", []byte("x"))
+	require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error {
+		require.False(t, strings.HasSuffix(p, ".parquet"), p)
+		return err
+	}))
+	_, err = storage.Expand(t.Context(), []string{dir}, ".parquet")
+	require.ErrorIs(t, err, storage.ErrNotExist)
+}
+
+func TestExpand(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"b.parquet", "a.parquet", "deep/er/c.parquet", "note.txt", ".hidden.parquet", "_levada/d.parquet", "dir.parquet/e.parquet"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
+	}
+	require.NoError(t, os.Symlink(filepath.Join(dir, "a.parquet"), filepath.Join(dir, "link.parquet")))
+	at := func(names ...string) []string {
+		out := make([]string, len(names))
+		for i, n := range names {
+			out[i] = filepath.Join(dir, n)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		uris, want []string
+		err        string
+	}{
+		"File":              {uris: at("b.parquet"), want: at("b.parquet")},
+		"FileOfAnySuffix":   {uris: at("note.txt"), want: at("note.txt")},
+		"URI":               {uris: []string{"file://" + dir + "/b.parquet"}, want: at("b.parquet")},
+		"Directory":         {uris: []string{dir}, want: at("a.parquet", "b.parquet", "deep/er/c.parquet", "dir.parquet/e.parquet")},
+		"Glob":              {uris: at("*.parquet"), want: at("a.parquet", "b.parquet")},
+		"GlobDeep":          {uris: at("**/*.parquet"), want: at("_levada/d.parquet", "a.parquet", "b.parquet", "deep/er/c.parquet", "dir.parquet/e.parquet")},
+		"GlobEither":        {uris: at("{a,b}.parquet"), want: at("a.parquet", "b.parquet")},
+		"GlobOfDirectory":   {uris: at("deep/*"), err: "matches no file"},
+		"EachOnce":          {uris: append(at("a.parquet", "*.parquet", "link.parquet"), dir), want: at("a.parquet", "b.parquet", "deep/er/c.parquet", "dir.parquet/e.parquet")},
+		"MissingFile":       {uris: at("z.parquet"), err: "check the path"},
+		"GlobWithoutMatch":  {uris: at("z*.parquet"), err: "matches no file"},
+		"BadGlob":           {uris: at("[a"), err: "mend the pattern"},
+		"DirectoryWithNone": {uris: at("_levada/../deep/er/.."), want: at("deep/er/c.parquet")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := storage.Expand(t.Context(), c.uris, ".parquet")
+			if c.err != "" {
+				require.ErrorContains(t, err, c.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+	_, err := storage.Expand(t.Context(), []string{t.TempDir()}, ".parquet")
+	require.ErrorIs(t, err, storage.ErrNotExist)
+	require.ErrorContains(t, err, "no *.parquet below")
+}
