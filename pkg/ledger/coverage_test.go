@@ -259,6 +259,7 @@ func TestCoverage_RefusesOtherEncodings(t *testing.T) {
 		"no base64":               "!!",
 		"padding":                 "AQEAAQ==",
 		"line end":                "AQEA\nAQ",
+		"line end alone":          "\n",
 		"loose bits":              "AQEAAR",
 		"no spans":                pack(1, 0),
 		"number of spans cut off": pack(1),

@@ -72,7 +72,7 @@ func (c *Coverage) UnmarshalText(text []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrCoverage, err)
 	}
-	if len(buf) != base64.RawStdEncoding.DecodedLen(len(text)) { // the decoder skips line ends
+	if base64.RawStdEncoding.EncodedLen(len(buf)) != len(text) { // the decoder skips line ends
 		return fmt.Errorf("%w: line ends", ErrCoverage)
 	}
 	d := Coverage{packed: buf}
