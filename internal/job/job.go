@@ -37,7 +37,7 @@ func Wait(ctx context.Context, run *flow.Run) (*Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan of run %s: %w", run.Run, err)
 	}
-	p, err := pipeline.Compile(spec, schema)
+	p, err := pipeline.CompilePlanned(spec, schema)
 	if err != nil {
 		return nil, fmt.Errorf("spec of run %s: %w", run.Run, err)
 	}

@@ -48,8 +48,8 @@ var columnTypes = map[string]arrow.DataType{
 func ColumnTypes() []string { return slices.Sorted(maps.Keys(columnTypes)) }
 
 // Compile infers the schema through every operator. source is the schema of the
-// source as it is: Compile narrows it to the columns that are needed, and gives the
-// same for a schema that is narrowed already. The error is an [Errors].
+// source as it is: the pipeline's own is narrowed to the columns that are needed, and
+// goes into the plan. The error is an [Errors].
 func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
 	// Metadata of files must not tell batches of one run apart.
 	source = plain(source)
@@ -63,10 +63,16 @@ func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
 	if needed.NumFields() == declared.NumFields() {
 		return whole, nil
 	}
-	narrow := &compiler{parser: parser{spec: s}}
-	p := narrow.pipeline(needed)
-	if len(narrow.errs) > 0 {
-		return nil, narrow.errs.sorted()
+	return CompilePlanned(s, needed)
+}
+
+// CompilePlanned is [Compile] for the schema of a plan, which Compile has narrowed: it
+// misses columns that the spec only lists, to keep or to drop. The error is an [Errors].
+func CompilePlanned(s *Spec, narrowed *arrow.Schema) (*Pipeline, error) {
+	c := &compiler{parser: parser{spec: s}, narrowed: true}
+	p := c.pipeline(plain(narrowed))
+	if len(c.errs) > 0 {
+		return nil, c.errs.sorted()
 	}
 	return p, nil
 }
@@ -80,7 +86,18 @@ func plain(s *arrow.Schema) *arrow.Schema {
 	return arrow.NewSchema(fields, nil)
 }
 
-type compiler struct{ parser }
+type compiler struct {
+	parser
+	narrowed bool // columns that are only listed may be missing
+}
+
+// listed returns the names of a list of columns that are there to be kept or dropped.
+func (c *compiler) listed(list []string, in *arrow.Schema) []string {
+	if !c.narrowed {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(name string) bool { return !in.HasField(name) })
+}
 
 // declared is the source's schema after source.parquet.columns.
 func (c *compiler) declared(source *arrow.Schema) *arrow.Schema {
@@ -177,9 +194,9 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 	)
 	switch o.Kind {
 	case "select":
-		op, err = operator.Select(in, o.Names)
+		op, err = operator.Select(in, c.listed(o.Names, in))
 	case "drop":
-		op, err = operator.Remove(in, o.Names)
+		op, err = operator.Remove(in, c.listed(o.Names, in))
 	case "rename":
 		pairs := map[string]string{}
 		for _, r := range o.Rename {
@@ -293,15 +310,26 @@ func (c *compiler) needed(p *Pipeline, source *arrow.Schema) *arrow.Schema {
 		want[name] = true
 	}
 	// Backwards: what must be there before an operator, for what is wanted after it.
+	ordered := false // by a later select, so that the places of columns do not matter
 	for i, st := range slices.Backward(c.spec.Stages) {
 		if st.External != nil {
 			for _, name := range names(p.Stages[i].In) {
 				want[name] = true // nobody knows what it reads
 			}
+			ordered = false
 			continue
 		}
+		ops := p.Stages[i].Chain.Operators()
 		for j := len(st.Transform) - 1; j >= 0; j-- {
-			before(&st.Transform[j], p.Stages[i].Chain.Operators()[j], want)
+			in := p.Stages[i].In
+			if j > 0 {
+				in = ops[j-1].Out()
+			}
+			if ordered {
+				in = nil
+			}
+			before(&st.Transform[j], ops[j], in, want)
+			ordered = ordered || st.Transform[j].Kind == "select"
 		}
 	}
 	var fields []arrow.Field
@@ -317,12 +345,12 @@ func (c *compiler) needed(p *Pipeline, source *arrow.Schema) *arrow.Schema {
 }
 
 // before changes want from what is needed after an operator to what is needed
-// before it.
-func before(o *OperatorSpec, op operator.Operator, want map[string]bool) {
+// before it. in are the columns of its input if their order counts, else nil.
+func before(o *OperatorSpec, op operator.Operator, in *arrow.Schema, want map[string]bool) {
 	switch o.Kind {
-	case "select", "drop": // must exist when the narrowed schema is compiled
-		for _, name := range o.Names {
-			want[name] = true
+	case "select", "drop":
+		if out := names(op.Out()); !slices.ContainsFunc(out, func(name string) bool { return want[name] }) {
+			want[out[0]] = true // rows are counted in some column
 		}
 	case "rename":
 		back := map[string]string{}
@@ -337,7 +365,9 @@ func before(o *OperatorSpec, op operator.Operator, want map[string]bool) {
 		addReads(op, want)
 	case "with":
 		for _, a := range o.With {
-			delete(want, a.Column)
+			if in == nil || !in.HasField(a.Column) { // one that is replaced keeps its place among the others
+				delete(want, a.Column)
+			}
 		}
 		addReads(op, want)
 	}

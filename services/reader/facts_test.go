@@ -1,0 +1,151 @@
+package reader
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// writeFile writes rows of {id, v} with ids from first, v as text of that many bytes.
+func writeFile(t *testing.T, dir, name string, fields []arrow.Field, rows, perGroup int, value func(i int) string) {
+	t.Helper()
+	var json strings.Builder
+	for i := range rows {
+		json.WriteString(value(i) + "\n")
+	}
+	schema := arrow.NewSchema(fields, nil)
+	batch, _, err := array.RecordFromJSON(memory.DefaultAllocator, schema, strings.NewReader("["+strings.Join(strings.Fields(json.String()), ",")+"]"))
+	require.NoError(t, err)
+	defer batch.Release()
+	var out bytes.Buffer
+	w, err := parquet.NewWriter(&out, schema, parquet.WriteOptions{Codec: "none", RowsPerGroup: int64(perGroup)})
+	require.NoError(t, err)
+	require.NoError(t, w.Write(batch))
+	_, err = w.Close()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), out.Bytes(), 0o644))
+}
+
+var idAndText = []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "v", Type: arrow.BinaryTypes.String, Nullable: true}}
+
+func row(i int) string { return fmt.Sprintf(`{"id":%d,"v":"value-%d"}`, i, i) }
+
+func inspect(t *testing.T, uri, stages string) (*Facts, error) {
+	t.Helper()
+	spec, err := pipeline.Parse("spec.yaml", fmt.Appendf(nil, "apiVersion: levada/v1\nname: test\nsource: { parquet: { uri: %q } }\n%ssink: { parquet: { uri: %q } }\n",
+		uri, stages, filepath.Join(t.TempDir(), "out")))
+	require.NoError(t, err)
+	return Inspect(t.Context(), spec, 1<<20)
+}
+
+func TestInspectPlansEveryRowOnce(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "b.parquet", idAndText, 1000, 300, row)
+	writeFile(t, dir, "a.parquet", idAndText, 500, 500, row)
+	f, err := inspect(t, dir, "")
+	require.NoError(t, err)
+	require.EqualValues(t, 1500, f.Rows)
+	require.Equal(t, 5, f.Groups)
+	require.Len(t, f.Files, 2)
+	require.True(t, strings.HasSuffix(f.Files[0].URI, "a.parquet"), "in the order of their names, whoever plans")
+	rows := int64(0)
+	for _, task := range f.Tasks {
+		rows += task.Rows
+		require.Positive(t, task.BlockRows)
+	}
+	require.EqualValues(t, 1500, rows)
+	require.Len(t, f.Tasks, 2, "small row groups of a file make one task")
+	require.Equal(t, [2]int{0, 4}, f.Tasks[1].RowGroups)
+}
+
+// What a filter shows to be of no use is not planned, and counted.
+func TestInspectPrunesRowGroups(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a.parquet", idAndText, 1000, 100, row)
+	f, err := inspect(t, dir, "stages: [{ name: keep, transform: [{ filter: \"id >= 250 && id < 420\" }] }]\n")
+	require.NoError(t, err)
+	require.EqualValues(t, 700, f.PrunedRows)
+	require.EqualValues(t, 7, f.PrunedGroups)
+	require.Contains(t, f.PrunedBy, "keep/filter[0]")
+	require.Len(t, f.Tasks, 1)
+	require.Equal(t, [2]int{2, 5}, f.Tasks[0].RowGroups)
+	require.EqualValues(t, 300, f.Tasks[0].Rows)
+}
+
+// A hole in the row groups parts the tasks: a task is a run of neighbours.
+func TestInspectPartsTasksAtHoles(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a.parquet", idAndText, 500, 100, row)
+	f, err := inspect(t, dir, "stages: [{ name: keep, transform: [{ filter: \"id < 150 || id >= 420\" }] }]\n")
+	require.NoError(t, err)
+	require.Len(t, f.Tasks, 2)
+	require.Equal(t, [2]int{0, 2}, f.Tasks[0].RowGroups)
+	require.Equal(t, [2]int{4, 5}, f.Tasks[1].RowGroups)
+}
+
+// Columns that nothing of the pipeline needs are not read.
+func TestInspectPushesTheProjectionDown(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, dir, "a.parquet", idAndText, 100, 100, row)
+	f, err := inspect(t, dir, "stages: [{ name: s, transform: [{ filter: \"size(v) > 3\" }, { select: [id] }] }]\n")
+	require.NoError(t, err)
+	require.Equal(t, 2, f.Pipeline.Source.NumFields(), "a filter needs its column")
+	f, err = inspect(t, dir, "stages: [{ name: s, transform: [{ with: { twice: id + id } }, { drop: [v] }] }]\n")
+	require.NoError(t, err)
+	require.Equal(t, "id", f.Pipeline.Source.Field(0).Name)
+	require.Equal(t, 1, f.Pipeline.Source.NumFields())
+}
+
+func TestInspectRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		make func(t *testing.T, dir string)
+		want []string
+	}{
+		"NoFiles": {func(*testing.T, string) {}, []string{"no *.parquet below this directory"}},
+		"OtherType": {func(t *testing.T, dir string) {
+			t.Helper()
+			writeFile(t, dir, "a.parquet", idAndText, 10, 10, row)
+			writeFile(t, dir, "b.parquet", []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int32}, idAndText[1]}, 10, 10, row)
+		}, []string{"a.parquet", "b.parquet", `column "id" is int32 where int64 was expected`}},
+		"MissingColumn": {func(t *testing.T, dir string) {
+			t.Helper()
+			writeFile(t, dir, "a.parquet", idAndText, 10, 10, row)
+			writeFile(t, dir, "b.parquet", idAndText[:1], 10, 10, func(i int) string { return fmt.Sprintf(`{"id":%d}`, i) })
+		}, []string{"a.parquet", "b.parquet", `column "v" is missing`}},
+		"NewColumn": {func(t *testing.T, dir string) {
+			t.Helper()
+			writeFile(t, dir, "a.parquet", idAndText[:1], 10, 10, func(i int) string { return fmt.Sprintf(`{"id":%d}`, i) })
+			writeFile(t, dir, "b.parquet", idAndText, 10, 10, row)
+		}, []string{`column "v" is new`}},
+		"Truncated": {func(t *testing.T, dir string) {
+			t.Helper()
+			writeFile(t, dir, "a.parquet", idAndText, 10, 10, row)
+			require.NoError(t, os.Truncate(filepath.Join(dir, "a.parquet"), 200))
+		}, []string{"a.parquet", "it may be truncated"}},
+		"Text": {func(t *testing.T, dir string) {
+			t.Helper()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "a.parquet"), []byte("id,v\n1,one\n2,two\n"), 0o644))
+		}, []string{"a.parquet", "not a Parquet file"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			c.make(t, dir)
+			_, err := inspect(t, dir, "")
+			require.Error(t, err)
+			for _, w := range c.want {
+				require.ErrorContains(t, err, w)
+			}
+		})
+	}
+}
