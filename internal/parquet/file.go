@@ -183,9 +183,15 @@ func (f *File) readSchema() error {
 	if err != nil {
 		return fmt.Errorf("schema: %w", err)
 	}
-	if f.schema, err = blocks.PlainSchema(raw); err != nil {
+	plain, err := blocks.PlainSchema(raw)
+	if err != nil {
 		return err
 	}
+	fields := plain.Fields()
+	for i := range fields { // such as the field id -1 that arrow-go gives to columns without one
+		fields[i].Metadata = arrow.Metadata{}
+	}
+	f.schema = arrow.NewSchema(fields, nil)
 	for i := range r.Manifest.Fields {
 		f.fields = append(f.fields, field{leaves: leavesOf(&r.Manifest.Fields[i])})
 	}

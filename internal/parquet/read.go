@@ -26,7 +26,8 @@ type ReadOptions struct {
 
 // ReadRowGroups calls emit for every block of the row groups [first,last), in order:
 // with its rows, or with nil when they are not wanted. A block ends where a row group
-// ends. emit takes ownership of the batch. The error is emit's own, or a [*FileError].
+// ends. emit takes ownership of the batch. The error is emit's own, that of ctx, or a
+// [*FileError].
 func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) error {
 	if o.Budget == 0 {
 		o.Budget = 128 << 20
@@ -36,6 +37,9 @@ func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions
 	}
 	at := int64(0)
 	for g := first; g < last; g++ {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err := f.readRowGroup(ctx, g, at, &o, emit); err != nil {
 			return err
 		}
