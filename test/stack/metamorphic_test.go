@@ -3,6 +3,7 @@ package stack_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -243,4 +244,26 @@ func TestDeadRowsFailTheRunAndAreNamed(t *testing.T) {
 	m := stack.Clean(t, out, run)
 	require.Equal(t, int64(1), m.Books.Dead)
 	require.Len(t, stack.Rows(t, out), 4999)
+}
+
+// A damaged page fails the run, with its file and row group, and nothing of it is seen.
+func TestDamagedFileFailsTheRunAndIsNamed(t *testing.T) {
+	in := stack.Customers(t, 8000, 2, 1000)
+	name := filepath.Join(filepath.Dir(in), "customers-0001.parquet")
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	for i := range data[len(data)/2 : len(data)/2+4096] {
+		data[len(data)/2+i] = 0xff
+	}
+	require.NoError(t, os.WriteFile(name, data, 0o644))
+	s := stack.New(t)
+	s.Start(t, stack.All()...)
+	out := filepath.Join(t.TempDir(), "out")
+	run := s.Submit(t, spec(in, out, "", "  visibility: run\n"), nil)
+	rec := s.Await(t, run)
+	require.Equal(t, flow.StatusFailed, rec.Status)
+	require.Regexp(t, `customers-0001\.parquet: row group \d`, rec.Reason)
+	require.Contains(t, rec.Reason, "damaged")
+	require.Empty(t, stack.Visible(t, out))
+	stack.Clean(t, out, run)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -97,6 +98,7 @@ func staged(t *testing.T, b storage.Bucket, run string) []string {
 }
 
 func empty(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	ctx := t.Context()
 	require.NotEmpty(t, b.URI())
 	require.Empty(t, visible(t, b, ""))
@@ -124,6 +126,7 @@ func token(t *testing.T, b storage.Bucket) string {
 }
 
 func putIsWhole(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	require.NoError(t, b.Put(t.Context(), "dir/a.json", []byte("hello")))
 	require.Equal(t, "hello", string(Content(t, b, "dir/a.json")))
 	o, err := b.Stat(t.Context(), "dir/a.json")
@@ -132,6 +135,7 @@ func putIsWhole(t *testing.T, b storage.Bucket) {
 }
 
 func putReplacesNone(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	require.NoError(t, b.Put(t.Context(), "a", []byte("first")))
 	require.ErrorIs(t, b.Put(t.Context(), "a", []byte("second")), storage.ErrExist)
 	require.Equal(t, "first", string(Content(t, b, "a")))
@@ -139,6 +143,7 @@ func putReplacesNone(t *testing.T, b storage.Bucket) {
 
 // Of many who create the same file one wins, and all others are told.
 func putByMany(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	var won atomic.Int32
 	var winner atomic.Value
 	var wg sync.WaitGroup
@@ -162,6 +167,7 @@ func putByMany(t *testing.T, b storage.Bucket) {
 }
 
 func ranges(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	data := pattern(100_000)
 	require.NoError(t, b.Put(t.Context(), "a", data))
 	f, err := b.Open(t.Context(), "a")
@@ -188,6 +194,7 @@ func ranges(t *testing.T, b storage.Bucket) {
 }
 
 func list(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	for _, name := range []string{"b", "a/2", "a/10", "a/1", "_levada/manifests/x.json", "ab", "c=1/d=2/e.parquet"} {
 		require.NoError(t, b.Put(t.Context(), name, []byte(name)))
 	}
@@ -202,6 +209,7 @@ func list(t *testing.T, b storage.Bucket) {
 }
 
 func deletes(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	require.NoError(t, b.Put(t.Context(), "a/b/c", []byte("x")))
 	require.NoError(t, b.Put(t.Context(), "a/d", []byte("x")))
 	require.NoError(t, b.Delete(t.Context(), "a/b/c"))
@@ -213,6 +221,7 @@ func deletes(t *testing.T, b storage.Bucket) {
 
 // A name can never leave the bucket.
 func names(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	for _, name := range []string{"", "../a", "/a", "a/../../b"} {
 		require.Error(t, b.Put(t.Context(), name, []byte("x")), name)
 		_, err := b.Open(t.Context(), name)
@@ -233,6 +242,7 @@ func names(t *testing.T, b storage.Bucket) {
 }
 
 func stagedIsUnseen(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	s, err := b.Stage(t.Context(), "run", "one")
 	require.NoError(t, err)
 	_, err = s.Write([]byte("data"))
@@ -250,6 +260,7 @@ func stagedIsUnseen(t *testing.T, b storage.Bucket) {
 }
 
 func reveal(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	tok := Stage(t, b, "run", "one", []byte("data"))
 	require.NoError(t, b.Reveal(t.Context(), tok, "country=DE/one.parquet"))
 	require.Equal(t, "data", string(Content(t, b, "country=DE/one.parquet")))
@@ -265,6 +276,7 @@ func reveal(t *testing.T, b storage.Bucket) {
 // Who reveals again is told that it is done, or that nothing is staged any more; the
 // file stays as it is in either case.
 func revealTwice(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	tok := Stage(t, b, "run", "one", []byte("data"))
 	require.NoError(t, b.Reveal(t.Context(), tok, "one"))
 	if err := b.Reveal(t.Context(), tok, "one"); err != nil {
@@ -274,6 +286,7 @@ func revealTwice(t *testing.T, b storage.Bucket) {
 }
 
 func revealReplacesNone(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	require.NoError(t, b.Put(t.Context(), "one", []byte("of another")))
 	tok := Stage(t, b, "run", "one", []byte("data"))
 	require.ErrorIs(t, b.Reveal(t.Context(), tok, "one"), storage.ErrExist)
@@ -281,6 +294,7 @@ func revealReplacesNone(t *testing.T, b storage.Bucket) {
 }
 
 func revealByMany(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	tok := Stage(t, b, "run", "one", []byte("data"))
 	var wg sync.WaitGroup
 	var done atomic.Int32
@@ -301,6 +315,7 @@ func revealByMany(t *testing.T, b storage.Bucket) {
 
 // What has been dropped can never be revealed, however late somebody tries.
 func dropFencesReveal(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	tok := Stage(t, b, "run", "one", []byte("data"))
 	require.NoError(t, b.DropStaged(t.Context(), tok))
 	require.NoError(t, b.DropStaged(t.Context(), tok))
@@ -311,6 +326,7 @@ func dropFencesReveal(t *testing.T, b storage.Bucket) {
 
 // A file that its writer never finished is found and dropped by others.
 func unfinishedDropped(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	s, err := b.Stage(t.Context(), "run", "one")
 	require.NoError(t, err)
 	_, err = s.Write(pattern(10_000))
@@ -325,6 +341,7 @@ func unfinishedDropped(t *testing.T, b storage.Bucket) {
 }
 
 func abort(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	s, err := b.Stage(t.Context(), "run", "one")
 	require.NoError(t, err)
 	_, err = s.Write([]byte("data"))
@@ -338,6 +355,7 @@ func abort(t *testing.T, b storage.Bucket) {
 }
 
 func runsApart(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	one, two := Stage(t, b, "run1", "x", []byte("1")), Stage(t, b, "run2", "x", []byte("2"))
 	ten := Stage(t, b, "run10", "x", []byte("10"))
 	require.Equal(t, []string{one}, staged(t, b, "run1"))
@@ -354,6 +372,7 @@ func runsApart(t *testing.T, b storage.Bucket) {
 }
 
 func largeStaged(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	data := pattern(20<<20 + 12_345)
 	s, err := b.Stage(t.Context(), "run", "large")
 	require.NoError(t, err)
@@ -367,6 +386,7 @@ func largeStaged(t *testing.T, b storage.Bucket) {
 }
 
 func emptyStaged(t *testing.T, b storage.Bucket) {
+	t.Helper()
 	require.NoError(t, b.Reveal(t.Context(), Stage(t, b, "run", "none", nil), "none"))
 	require.Empty(t, Content(t, b, "none"))
 }
@@ -374,13 +394,7 @@ func emptyStaged(t *testing.T, b storage.Bucket) {
 // pattern is n bytes in which no part is like another.
 func pattern(n int) []byte {
 	data := make([]byte, n)
-	x := uint32(2463534242)
-	for i := range data {
-		x ^= x << 13
-		x ^= x >> 17
-		x ^= x << 5
-		data[i] = byte(x)
-	}
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(data) // it never fails
 	return data
 }
 
