@@ -16,7 +16,7 @@ import (
 // Config says how a process reads. Its zero value is the default.
 type Config struct {
 	Tasks  int              // read at once; the number of cores when 0
-	Budget int64            // bytes of one row group in memory per task; 128 MiB when 0
+	Budget int64            // bytes that one page may take; 128 MiB when 0
 	Memory memory.Allocator // for batches; memory.DefaultAllocator when nil
 }
 
