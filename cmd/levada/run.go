@@ -193,7 +193,7 @@ func tryOutput(ctx context.Context, spec *pipeline.Spec, run flow.RunID) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	f, err := bucket.Stage(ctx, string(run), "probe")
+	f, err := bucket.Stage(ctx, string(run), string(run)+"-probe")
 	if err != nil {
 		return err
 	}

@@ -67,9 +67,6 @@ func runOf(name string) (run string, ok bool) {
 	return run, checkRun(run) == nil
 }
 
-// tokenOf returns the staged token that a data file of a run has.
-func tokenOf(run, name string) string { return run + "/" + path.Base(name) }
-
 // manifestName is where a run's manifest is.
 func manifestName(run string) string { return private + "/manifest-" + run + ".json" }
 

@@ -41,12 +41,12 @@ func (s *Sink) Create(ctx context.Context, at Place) (*Staged, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
-	file, err := s.bucket.Stage(ctx, s.run, path.Base(name))
+	file, err := s.bucket.Stage(ctx, s.run, name)
 	if err != nil {
 		return nil, err
 	}
-	if want := tokenOf(s.run, name); file.Token() != want {
-		return nil, errors.Join(fmt.Errorf("stage %s: its token is %q, expected %q", name, file.Token(), want), file.Abort())
+	if !s.bucket.Owns(file.Token(), s.run, name) {
+		return nil, errors.Join(fmt.Errorf("stage %s: its token %q is that of another file", name, file.Token()), file.Abort())
 	}
 	f := &Staged{name: name, file: file, sum: sha256.New()}
 	f.buffer = bufio.NewWriterSize((*hashed)(f), stagedBuffer)
@@ -191,7 +191,7 @@ func (s *Sink) owns(f ledger.File) error {
 	if err := checkName(f.Name); err != nil {
 		return err
 	}
-	if run, ok := runOf(f.Name); !ok || run != s.run || f.Staged != tokenOf(s.run, f.Name) {
+	if run, ok := runOf(f.Name); !ok || run != s.run || !s.bucket.Owns(f.Staged, s.run, f.Name) {
 		return fmt.Errorf("file name %q, staged as %q, of run %s: %w", f.Name, f.Staged, s.run, ErrName)
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -52,13 +53,13 @@ func (s *Sink) SweepEnded(ctx context.Context, run string) error {
 // Abandoned lists the other runs that have temporaries here. Those of them that have
 // ended, [Sink.SweepEnded] is for.
 func (s *Sink) Abandoned(ctx context.Context) ([]string, error) {
-	runs, err := s.bucket.StagedRuns(ctx)
+	files, err := s.bucket.ListStaged(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("list temporaries of %s: %w", s.URI(), err)
 	}
-	others := runs[:0]
-	for _, run := range runs {
-		if run != s.run && checkRun(run) == nil {
+	var others []string
+	for _, f := range files {
+		if run, ok := runOf(f.Name); ok && run != s.run && !slices.Contains(others, run) {
 			others = append(others, run)
 		}
 	}
@@ -68,7 +69,7 @@ func (s *Sink) Abandoned(ctx context.Context) ([]string, error) {
 // sweepStaged deletes the run's temporaries but for those that the manifest still
 // needs: of files that are not visible.
 func (s *Sink) sweepStaged(ctx context.Context, m *Manifest) error {
-	tokens, err := s.bucket.ListStaged(ctx, s.run)
+	files, err := s.bucket.ListStaged(ctx, s.run)
 	if err != nil {
 		return err
 	}
@@ -76,18 +77,18 @@ func (s *Sink) sweepStaged(ctx context.Context, m *Manifest) error {
 	for _, f := range m.Files {
 		named[f.Staged] = f
 	}
-	for _, token := range tokens {
+	for _, staged := range files {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		if f, ok := named[token]; ok {
+		if f, ok := named[staged.Token]; ok {
 			if seen, err := s.Visible(ctx, f.Ledger()); err != nil {
 				return err
 			} else if !seen {
 				continue
 			}
 		}
-		if err := s.bucket.DropStaged(ctx, token); err != nil {
+		if err := s.bucket.DropStaged(ctx, staged.Token); err != nil {
 			return err
 		}
 	}

@@ -45,8 +45,14 @@ type Bucket interface {
 	// Delete removes a visible file. Nil when there is none.
 	Delete(ctx context.Context, name string) error
 
-	// Stage begins a file of a run that nobody sees. The name must be unique for ever.
+	// Stage begins a file of a run that nobody sees, to be revealed under name. Its last
+	// element must be unique for ever and have the run's id as one of its parts, set off by
+	// anything but letters and digits: some stores know a staged file by its name only.
 	Stage(ctx context.Context, run, name string) (Staged, error)
+
+	// Owns reports whether Stage may have given this token for a file of that run and
+	// name: tokens come back from ledgers, and what they name is moved and deleted.
+	Owns(token, run, name string) bool
 
 	// Reveal makes a finished staged file visible under its final name. It never
 	// replaces a file: [ErrExist] when another one has the name. When the staged
@@ -61,15 +67,19 @@ type Bucket interface {
 	// DropStaged removes a staged file, finished or not. Nil when there is none.
 	DropStaged(ctx context.Context, token string) error
 
-	// ListStaged returns the tokens of all staged files of a run, finished or not.
-	ListStaged(ctx context.Context, run string) ([]string, error)
+	// ListStaged returns the staged files of a run, or of all runs when run is "",
+	// finished or not.
+	ListStaged(ctx context.Context, run string) ([]StagedFile, error)
 
 	// ForgetRun removes what an adapter keeps for a run without staged files, such as
 	// its directory. Nil when there is nothing, or when staged files are left.
 	ForgetRun(ctx context.Context, run string) error
+}
 
-	// StagedRuns returns the runs that have staged files.
-	StagedRuns(ctx context.Context) ([]string, error)
+// StagedFile is a staged file as a listing shows it.
+type StagedFile struct {
+	Token string
+	Name  string // the last element of the name that it is staged for
 }
 
 // Staged is an invisible file that is being written. One goroutine.

@@ -214,8 +214,16 @@ type localStaged struct {
 	f     *os.File
 }
 
+// tokenOf is the token of a staged file: run/name, with the last element of the name.
+func tokenOf(run, name string) string { return run + "/" + path.Base(name) }
+
+func (l *local) Owns(token, run, name string) bool { return token == tokenOf(run, name) }
+
 func (l *local) Stage(_ context.Context, run, name string) (Staged, error) {
-	token := run + "/" + name
+	if _, err := l.path(name); err != nil {
+		return nil, err
+	}
+	token := tokenOf(run, name)
 	p, err := l.staged(token)
 	if err != nil {
 		return nil, err
@@ -346,7 +354,10 @@ func (l *local) ForgetRun(_ context.Context, run string) error {
 	return nil
 }
 
-func (l *local) ListStaged(_ context.Context, run string) ([]string, error) {
+func (l *local) ListStaged(ctx context.Context, run string) ([]StagedFile, error) {
+	if run == "" {
+		return l.listAllStaged(ctx)
+	}
 	dir, err := l.path(path.Join(stagedDir, run))
 	if err != nil {
 		return nil, err
@@ -355,26 +366,30 @@ func (l *local) ListStaged(_ context.Context, run string) ([]string, error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, wrap("list", dir, err)
 	}
-	var tokens []string
+	var files []StagedFile
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), stagedSuffix); ok {
-			tokens = append(tokens, run+"/"+name)
+			files = append(files, StagedFile{Token: tokenOf(run, name), Name: name})
 		}
 	}
-	return tokens, nil
+	return files, nil
 }
 
-func (l *local) StagedRuns(_ context.Context) ([]string, error) {
+func (l *local) listAllStaged(ctx context.Context) ([]StagedFile, error) {
 	dir := filepath.Join(l.root, filepath.FromSlash(stagedDir))
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, wrap("list", dir, err)
 	}
-	var runs []string
+	var files []StagedFile
 	for _, e := range entries {
 		if e.IsDir() {
-			runs = append(runs, e.Name())
+			of, err := l.ListStaged(ctx, e.Name())
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, of...)
 		}
 	}
-	return runs, nil
+	return files, nil
 }

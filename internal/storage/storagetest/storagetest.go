@@ -89,8 +89,12 @@ func visible(t *testing.T, b storage.Bucket, prefix string) []string {
 
 func staged(t *testing.T, b storage.Bucket, run string) []string {
 	t.Helper()
-	tokens, err := b.ListStaged(t.Context(), run)
+	files, err := b.ListStaged(t.Context(), run)
 	require.NoError(t, err)
+	tokens := []string{}
+	for _, f := range files {
+		tokens = append(tokens, f.Token)
+	}
 	slices.Sort(tokens)
 	return tokens
 }
@@ -101,10 +105,8 @@ func empty(t *testing.T, b storage.Bucket) {
 	require.NotEmpty(t, b.URI())
 	require.Empty(t, visible(t, b, ""))
 	require.Empty(t, staged(t, b, "run"))
-	runs, err := b.StagedRuns(ctx)
-	require.NoError(t, err)
-	require.Empty(t, runs)
-	_, err = b.Open(ctx, "a")
+	require.Empty(t, staged(t, b, ""))
+	_, err := b.Open(ctx, "a")
 	require.ErrorIs(t, err, storage.ErrNotExist)
 	_, err = b.Stat(ctx, "a")
 	require.ErrorIs(t, err, storage.ErrNotExist)
@@ -116,7 +118,7 @@ func empty(t *testing.T, b storage.Bucket) {
 // token is one that names no staged file any more.
 func token(t *testing.T, b storage.Bucket) string {
 	t.Helper()
-	s, err := b.Stage(t.Context(), "gone", "file")
+	s, err := b.Stage(t.Context(), "gone", "gone-file")
 	require.NoError(t, err)
 	require.NoError(t, s.Abort())
 	require.NoError(t, b.ForgetRun(t.Context(), "gone"))
@@ -196,7 +198,7 @@ func list(t *testing.T, b storage.Bucket) {
 	for _, name := range []string{"b", "a/2", "a/10", "a/1", "_levada/manifests/x.json", "ab", "c=1/d=2/e.parquet"} {
 		require.NoError(t, b.Put(t.Context(), name, []byte(name)))
 	}
-	Stage(t, b, "run", "staged", []byte("unseen"))
+	Stage(t, b, "run", "run-staged", []byte("unseen"))
 	require.Equal(t, []string{"_levada/manifests/x.json", "a/1", "a/10", "a/2", "ab", "b", "c=1/d=2/e.parquet"}, visible(t, b, ""))
 	require.Equal(t, []string{"a/1", "a/10", "a/2"}, visible(t, b, "a/"))
 	require.Equal(t, []string{"a/1", "a/10", "a/2", "ab"}, visible(t, b, "a"))
@@ -241,7 +243,7 @@ func names(t *testing.T, b storage.Bucket) {
 
 func stagedIsUnseen(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	s, err := b.Stage(t.Context(), "run", "one")
+	s, err := b.Stage(t.Context(), "run", "dir/run-one")
 	require.NoError(t, err)
 	_, err = s.Write([]byte("data"))
 	require.NoError(t, err)
@@ -252,53 +254,55 @@ func stagedIsUnseen(t *testing.T, b storage.Bucket) {
 	require.NoError(t, err)
 	require.True(t, has)
 	require.Equal(t, []string{s.Token()}, staged(t, b, "run"))
-	runs, err := b.StagedRuns(t.Context())
+	require.True(t, b.Owns(s.Token(), "run", "dir/run-one"))
+	require.False(t, b.Owns(s.Token(), "run", "dir/run-two"))
+	files, err := b.ListStaged(t.Context(), "")
 	require.NoError(t, err)
-	require.Equal(t, []string{"run"}, runs)
+	require.Equal(t, []storage.StagedFile{{Token: s.Token(), Name: "run-one"}}, files)
 }
 
 func reveal(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	tok := Stage(t, b, "run", "one", []byte("data"))
-	require.NoError(t, b.Reveal(t.Context(), tok, "country=DE/one.parquet"))
-	require.Equal(t, "data", string(Content(t, b, "country=DE/one.parquet")))
-	require.Equal(t, []string{"country=DE/one.parquet"}, visible(t, b, ""))
+	tok := Stage(t, b, "run", "country=DE/run-one.parquet", []byte("data"))
+	require.NoError(t, b.Reveal(t.Context(), tok, "country=DE/run-one.parquet"))
+	require.Equal(t, "data", string(Content(t, b, "country=DE/run-one.parquet")))
+	require.Equal(t, []string{"country=DE/run-one.parquet"}, visible(t, b, ""))
 	has, err := b.HasStaged(t.Context(), tok)
 	require.NoError(t, err)
 	require.False(t, has)
 	require.Empty(t, staged(t, b, "run"))
 	require.NoError(t, b.DropStaged(t.Context(), tok), "what is visible is not staged any more")
-	require.Equal(t, "data", string(Content(t, b, "country=DE/one.parquet")))
+	require.Equal(t, "data", string(Content(t, b, "country=DE/run-one.parquet")))
 }
 
 // Who reveals again is told that it is done, or that nothing is staged any more; the
 // file stays as it is in either case.
 func revealTwice(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	tok := Stage(t, b, "run", "one", []byte("data"))
-	require.NoError(t, b.Reveal(t.Context(), tok, "one"))
-	if err := b.Reveal(t.Context(), tok, "one"); err != nil {
+	tok := Stage(t, b, "run", "run-one", []byte("data"))
+	require.NoError(t, b.Reveal(t.Context(), tok, "run-one"))
+	if err := b.Reveal(t.Context(), tok, "run-one"); err != nil {
 		require.ErrorIs(t, err, storage.ErrNotStaged)
 	}
-	require.Equal(t, "data", string(Content(t, b, "one")))
+	require.Equal(t, "data", string(Content(t, b, "run-one")))
 }
 
 func revealReplacesNone(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	require.NoError(t, b.Put(t.Context(), "one", []byte("of another")))
-	tok := Stage(t, b, "run", "one", []byte("data"))
-	require.ErrorIs(t, b.Reveal(t.Context(), tok, "one"), storage.ErrExist)
-	require.Equal(t, "of another", string(Content(t, b, "one")))
+	require.NoError(t, b.Put(t.Context(), "run-one", []byte("of another")))
+	tok := Stage(t, b, "run", "run-one", []byte("data"))
+	require.ErrorIs(t, b.Reveal(t.Context(), tok, "run-one"), storage.ErrExist)
+	require.Equal(t, "of another", string(Content(t, b, "run-one")))
 }
 
 func revealByMany(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	tok := Stage(t, b, "run", "one", []byte("data"))
+	tok := Stage(t, b, "run", "run-one", []byte("data"))
 	var wg sync.WaitGroup
 	var done atomic.Int32
 	for range 8 {
 		wg.Go(func() {
-			switch err := b.Reveal(t.Context(), tok, "one"); {
+			switch err := b.Reveal(t.Context(), tok, "run-one"); {
 			case err == nil:
 				done.Add(1)
 			case !isNotStaged(err):
@@ -308,16 +312,16 @@ func revealByMany(t *testing.T, b storage.Bucket) {
 	}
 	wg.Wait()
 	require.Positive(t, done.Load())
-	require.Equal(t, "data", string(Content(t, b, "one")))
+	require.Equal(t, "data", string(Content(t, b, "run-one")))
 }
 
 // What has been dropped can never be revealed, however late somebody tries.
 func dropFencesReveal(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	tok := Stage(t, b, "run", "one", []byte("data"))
+	tok := Stage(t, b, "run", "run-one", []byte("data"))
 	require.NoError(t, b.DropStaged(t.Context(), tok))
 	require.NoError(t, b.DropStaged(t.Context(), tok))
-	require.ErrorIs(t, b.Reveal(t.Context(), tok, "one"), storage.ErrNotStaged)
+	require.ErrorIs(t, b.Reveal(t.Context(), tok, "run-one"), storage.ErrNotStaged)
 	require.Empty(t, visible(t, b, ""))
 	require.Empty(t, staged(t, b, "run"))
 }
@@ -325,7 +329,7 @@ func dropFencesReveal(t *testing.T, b storage.Bucket) {
 // A file that its writer never finished is found and dropped by others.
 func unfinishedDropped(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	s, err := b.Stage(t.Context(), "run", "one")
+	s, err := b.Stage(t.Context(), "run", "run-one")
 	require.NoError(t, err)
 	_, err = s.Write(pattern(10_000))
 	require.NoError(t, err)
@@ -334,28 +338,26 @@ func unfinishedDropped(t *testing.T, b storage.Bucket) {
 	require.NoError(t, b.DropStaged(t.Context(), tokens[0]))
 	require.Empty(t, staged(t, b, "run"))
 	_ = s.Finish() // may see that it is gone, or not
-	require.Error(t, b.Reveal(t.Context(), s.Token(), "one"))
+	require.Error(t, b.Reveal(t.Context(), s.Token(), "run-one"))
 	require.Empty(t, visible(t, b, ""))
 }
 
 func abort(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	s, err := b.Stage(t.Context(), "run", "one")
+	s, err := b.Stage(t.Context(), "run", "run-one")
 	require.NoError(t, err)
 	_, err = s.Write([]byte("data"))
 	require.NoError(t, err)
 	require.NoError(t, s.Abort())
 	require.Empty(t, staged(t, b, "run"))
 	require.NoError(t, b.ForgetRun(t.Context(), "run"))
-	runs, err := b.StagedRuns(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, runs)
+	require.Empty(t, staged(t, b, ""))
 }
 
 func runsApart(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	one, two := Stage(t, b, "run1", "x", []byte("1")), Stage(t, b, "run2", "x", []byte("2"))
-	ten := Stage(t, b, "run10", "x", []byte("10"))
+	one, two := Stage(t, b, "run1", "run1-x", []byte("1")), Stage(t, b, "run2", "run2-x", []byte("2"))
+	ten := Stage(t, b, "run10", "run10-x", []byte("10"))
 	require.Equal(t, []string{one}, staged(t, b, "run1"))
 	require.Equal(t, []string{two}, staged(t, b, "run2"))
 	require.Equal(t, []string{ten}, staged(t, b, "run10"))
@@ -363,30 +365,27 @@ func runsApart(t *testing.T, b storage.Bucket) {
 	require.Equal(t, []string{one}, staged(t, b, "run1"))
 	require.NoError(t, b.DropStaged(t.Context(), one))
 	require.NoError(t, b.ForgetRun(t.Context(), "run1"))
-	runs, err := b.StagedRuns(t.Context())
-	require.NoError(t, err)
-	slices.Sort(runs)
-	require.Equal(t, []string{"run10", "run2"}, runs)
+	require.ElementsMatch(t, []string{ten, two}, staged(t, b, ""))
 }
 
 func largeStaged(t *testing.T, b storage.Bucket) {
 	t.Helper()
 	data := pattern(20<<20 + 12_345)
-	s, err := b.Stage(t.Context(), "run", "large")
+	s, err := b.Stage(t.Context(), "run", "run-large")
 	require.NoError(t, err)
 	for chunk := range slices.Chunk(data, 1<<20+7) {
 		_, err := s.Write(chunk)
 		require.NoError(t, err)
 	}
 	require.NoError(t, s.Finish())
-	require.NoError(t, b.Reveal(t.Context(), s.Token(), "large"))
-	require.True(t, bytes.Equal(data, Content(t, b, "large")))
+	require.NoError(t, b.Reveal(t.Context(), s.Token(), "run-large"))
+	require.True(t, bytes.Equal(data, Content(t, b, "run-large")))
 }
 
 func emptyStaged(t *testing.T, b storage.Bucket) {
 	t.Helper()
-	require.NoError(t, b.Reveal(t.Context(), Stage(t, b, "run", "none", nil), "none"))
-	require.Empty(t, Content(t, b, "none"))
+	require.NoError(t, b.Reveal(t.Context(), Stage(t, b, "run", "run-none", nil), "run-none"))
+	require.Empty(t, Content(t, b, "run-none"))
 }
 
 // pattern is n bytes in which no part is like another.
