@@ -13,6 +13,7 @@ import (
 	"github.com/levada-data/levada/internal/cli/home"
 	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/internal/embedded"
+	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
@@ -182,14 +183,14 @@ func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text
 // fails for it would say the same, later.
 func tryOutput(ctx context.Context, spec *pipeline.Spec, run flow.RunID) error {
 	k := spec.Sink.Parquet
-	out, err := sink.Open(ctx, k.URI, string(run))
+	out, err := sink.Open(ctx, k.URI, string(run), job.S3(k.S3))
 	if err != nil {
 		return usagef("%w", err)
 	}
 	if _, _, err := out.Prepare(ctx, string(k.Mode)); err != nil {
 		return err
 	}
-	bucket, err := storage.NewBucket(k.URI)
+	bucket, err := storage.NewBucket(ctx, k.URI, job.S3(k.S3))
 	if err != nil {
 		return usagef("%w", err)
 	}

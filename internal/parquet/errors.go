@@ -20,6 +20,17 @@ var (
 	ErrTooLarge = errors.New("too large for the reader's memory")
 )
 
+// IsDamaged reports that reading a file again gives the same error: the file itself is
+// to blame, or this package, not the way to it.
+func IsDamaged(err error) bool {
+	for _, e := range []error{ErrNotParquet, ErrCorrupt, ErrEncrypted, ErrTooLarge} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // FileError says what is wrong with a file, and where.
 type FileError struct {
 	File     string

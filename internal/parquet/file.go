@@ -148,10 +148,7 @@ func (f *File) check() error {
 			if col.FilePath() != "" {
 				return fmt.Errorf("%w: row group %d is in another file", ErrCorrupt, g)
 			}
-			start := col.DataPageOffset()
-			if col.HasDictionaryPage() && col.DictionaryPageOffset() > 0 {
-				start = min(start, col.DictionaryPageOffset())
-			}
+			start := chunkStart(col)
 			n := col.TotalCompressedSize()
 			if start < 0 || n < 0 || col.TotalUncompressedSize() < 0 || col.NumValues() < 0 || start > f.id.Size || n > f.id.Size-start {
 				return fmt.Errorf("%w: row group %d, column %q: bytes [%d,%d) are outside the file of %d", ErrCorrupt, g, col.PathInSchema(), start, start+n, f.id.Size)
@@ -164,8 +161,16 @@ func (f *File) check() error {
 	return nil
 }
 
-func (f *File) reader(props *arrowparquet.ReaderProperties, batch int64) (*pqarrow.FileReader, error) {
-	r, err := file.NewParquetReader(&section{f.src, 0}, file.WithReadProps(props), file.WithMetadata(f.meta))
+// chunkStart is where the bytes of a column chunk begin.
+func chunkStart(col *metadata.ColumnChunkMetaData) int64 {
+	if col.HasDictionaryPage() && col.DictionaryPageOffset() > 0 {
+		return min(col.DataPageOffset(), col.DictionaryPageOffset())
+	}
+	return col.DataPageOffset()
+}
+
+func (f *File) reader(src *section, props *arrowparquet.ReaderProperties, batch int64) (*pqarrow.FileReader, error) {
+	r, err := file.NewParquetReader(src, file.WithReadProps(props), file.WithMetadata(f.meta))
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +180,7 @@ func (f *File) reader(props *arrowparquet.ReaderProperties, batch int64) (*pqarr
 
 // readSchema makes the schema that batches of this file carry.
 func (f *File) readSchema() error {
-	r, err := f.reader(arrowparquet.NewReaderProperties(f.mem), 0)
+	r, err := f.reader(&section{src: f.src, size: f.id.Size}, arrowparquet.NewReaderProperties(f.mem), 0)
 	if err != nil {
 		return fmt.Errorf("%w: schema: %w", ErrCorrupt, err)
 	}
@@ -273,12 +278,26 @@ func (f *File) indices(columns []string) ([]int, error) {
 	return idx, nil
 }
 
-// section gives arrow-go the seekable reader it wants; only its size is sought.
+// section gives arrow-go the seekable reader that it wants; only its size is sought. It
+// keeps the first error of the storage, which arrow-go may hide: what could not be read
+// is not damaged.
 type section struct {
-	storage.File
-	at int64
+	src  io.ReaderAt
+	size int64
+	at   int64
+	err  error
 }
 
+// ReadAt implements [io.ReaderAt].
+func (s *section) ReadAt(p []byte, at int64) (int, error) {
+	n, err := s.src.ReadAt(p, at)
+	if err != nil && !errors.Is(err, io.EOF) && s.err == nil {
+		s.err = err
+	}
+	return n, err
+}
+
+// Seek implements [io.Seeker].
 func (s *section) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekStart:
@@ -286,7 +305,7 @@ func (s *section) Seek(offset int64, whence int) (int64, error) {
 	case io.SeekCurrent:
 		s.at += offset
 	case io.SeekEnd:
-		s.at = s.Size() + offset
+		s.at = s.size + offset
 	}
 	return s.at, nil
 }

@@ -35,12 +35,17 @@ func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions
 	if o.Want == nil {
 		o.Want = func(int64, int64) bool { return true }
 	}
+	ahead, err := f.lookAhead(first, last, &o)
+	if err != nil {
+		return err
+	}
+	defer ahead.stop()
 	at := int64(0)
 	for g := first; g < last; g++ {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := f.readRowGroup(ctx, g, at, &o, emit); err != nil {
+		if err := f.readRowGroup(ctx, g, at, &o, ahead, emit); err != nil {
 			return err
 		}
 		at += f.meta.RowGroup(g).NumRows()
@@ -48,21 +53,24 @@ func (f *File) ReadRowGroups(ctx context.Context, first, last int, o ReadOptions
 	return nil
 }
 
-// streamBuffer is how many bytes of a column are read at once.
-const streamBuffer = 256 << 10
-
 // emitError carries emit's own error past the classification.
 type emitError struct{ err error }
 
 func (e *emitError) Error() string { return e.err.Error() }
 
-func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) error {
-	rows := f.meta.RowGroup(g).NumRows()
-	wanted := false
-	for from := at; from < at+rows && !wanted; from += o.BlockRows {
-		wanted = o.Want(from, min(from+o.BlockRows, at+rows))
+// wants reports that some block of the rows [at,at+rows) is wanted.
+func (o *ReadOptions) wants(at, rows int64) bool {
+	for from := at; from < at+rows; from += o.BlockRows {
+		if o.Want(from, min(from+o.BlockRows, at+rows)) {
+			return true
+		}
 	}
-	if !wanted {
+	return false
+}
+
+func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions, ahead *lookAhead, emit func(from, to int64, batch arrow.RecordBatch) error) error {
+	rows := f.meta.RowGroup(g).NumRows()
+	if !o.wants(at, rows) {
 		for from := at; from < at+rows; from += o.BlockRows {
 			if err := emit(from, min(from+o.BlockRows, at+rows), nil); err != nil {
 				return err
@@ -70,7 +78,11 @@ func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions
 		}
 		return nil
 	}
-	err := f.decode(ctx, g, at, rows, o, emit)
+	src, buffer, err := ahead.take(ctx, g)
+	bytes := &section{src: src, size: f.id.Size}
+	if err == nil {
+		err = f.decode(ctx, bytes, buffer, g, at, rows, o, emit)
+	}
 	var own *emitError
 	switch {
 	case err == nil:
@@ -79,41 +91,34 @@ func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions
 		return own.err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
+	case bytes.err != nil:
+		err = bytes.err // not damaged: not read
 	}
 	return &FileError{File: f.name, RowGroup: g, Err: err}
 }
 
 // decode reads one row group under a recover: a malformed page must not take the
 // process with it.
-func (f *File) decode(ctx context.Context, g int, at, rows int64, o *ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) (err error) {
+func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at, rows int64, o *ReadOptions, emit func(from, to int64, batch arrow.RecordBatch) error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = caught(v)
 		}
 	}()
-	names := make([]string, o.Columns.NumFields())
-	for i, fd := range o.Columns.Fields() {
-		names[i] = fd.Name
-	}
 	props := arrowparquet.NewReaderProperties(f.mem)
 	props.MaxUncompressedPageSize = o.Budget
 	props.MaxCompressedPageSize = o.Budget
-	// Column chunks are read as they are decoded, page by page, never held whole: the
-	// memory of a row group does not depend on its size. (Over a network this would
-	// multiply the requests; an adapter for one coalesces its ranges.)
+	// Column chunks are read as they are decoded, page by page: the memory of a row group
+	// does not depend on its size.
 	props.BufferedStreamEnabled = true
-	props.BufferSize = streamBuffer
-	reader, err := f.reader(props, o.BlockRows)
+	props.BufferSize = buffer
+	reader, err := f.reader(src, props, o.BlockRows)
 	if err != nil {
 		return err
 	}
-	idx, err := f.indices(names)
+	leaves, err := f.leaves(o.Columns)
 	if err != nil {
 		return err
-	}
-	var leaves []int
-	for _, i := range idx {
-		leaves = append(leaves, f.fields[i].leaves...)
 	}
 	rr, err := reader.GetRecordReader(ctx, leaves, []int{g})
 	if err != nil {

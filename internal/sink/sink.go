@@ -16,16 +16,16 @@ type Sink struct {
 	run    string
 }
 
-// Open returns the output at a location as one run sees it. Nothing is created or
-// read yet.
-func Open(ctx context.Context, uri, run string) (*Sink, error) {
+// Open returns the output at a location as one run sees it; o matters in a bucket only.
+// Nothing is created or read yet.
+func Open(ctx context.Context, uri, run string, o storage.S3Options) (*Sink, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if err := checkRun(run); err != nil {
 		return nil, fmt.Errorf("open sink %s: %w", uri, err)
 	}
-	bucket, err := storage.NewBucket(uri)
+	bucket, err := storage.NewBucket(ctx, uri, o)
 	if err != nil {
 		return nil, fmt.Errorf("open sink: %w", err)
 	}

@@ -19,7 +19,7 @@ import (
 // sinkOf is the output in dir as a run sees it, as if in a process of its own.
 func sinkOf(tb testing.TB, dir, run string) *Sink {
 	tb.Helper()
-	s, err := Open(tb.Context(), dir, run)
+	s, err := Open(tb.Context(), dir, run, storage.S3Options{})
 	require.NoError(tb, err)
 	return s
 }
@@ -152,11 +152,11 @@ func hook(s *Sink, f func(op, name string) error) {
 
 func TestOpenRefusesRunIDsThatMakeNamesAmbiguous(t *testing.T) {
 	for _, run := range []string{"", "a-b", "A", "a/b", "..", strings.Repeat("a", 65)} {
-		_, err := Open(t.Context(), t.TempDir(), run)
+		_, err := Open(t.Context(), t.TempDir(), run, storage.S3Options{})
 		require.Error(t, err, run)
 	}
-	_, err := Open(t.Context(), "s3://bucket/x", "run1")
-	require.ErrorContains(t, err, "s3")
+	_, err := Open(t.Context(), "ftp://bucket/x", "run1", storage.S3Options{})
+	require.ErrorContains(t, err, "ftp")
 }
 
 func TestStagedFileIsUnseenUntilItIsRevealed(t *testing.T) {

@@ -21,8 +21,7 @@ type File interface {
 	Name() string // as a person would find it again
 }
 
-// Bucket is a place for files: a directory, later a bucket and prefix. Names are
-// relative to it, with slashes. All methods are safe for concurrent use, by any number
+// Bucket is a place for files: a directory, or a prefix of a bucket. Names are relative to it, with slashes. All methods are safe for concurrent use, by any number
 // of processes.
 type Bucket interface {
 	// URI is where the bucket is, for people.
@@ -93,15 +92,23 @@ type Staged interface {
 	Abort() error
 }
 
-// NewBucket returns the bucket of a location: a path or file://path. Nothing is
-// created yet.
-func NewBucket(uri string) (Bucket, error) {
+// NewBucket returns the bucket of a location: a path, file://path or s3://bucket/prefix.
+// Nothing is created or asked yet.
+func NewBucket(ctx context.Context, uri string, o S3Options) (Bucket, error) {
+	if isS3(uri) {
+		return newS3Bucket(ctx, uri, o)
+	}
 	path, err := localPath(uri)
 	if err != nil {
 		return nil, err
 	}
 	return newLocal(path)
 }
+
+func isS3(uri string) bool { return strings.HasPrefix(uri, "s3://") }
+
+// Schemes are those of the locations that this package reaches, besides local paths.
+func Schemes() []string { return []string{"file", "s3"} }
 
 // localPath is the path that a location of the local file system means.
 func localPath(uri string) (string, error) {
@@ -112,6 +119,6 @@ func localPath(uri string) (string, error) {
 	case scheme == "file":
 		return rest, nil
 	default:
-		return "", fmt.Errorf("location %q: scheme %q is not supported: use a local path or file://", uri, scheme)
+		return "", fmt.Errorf("location %q: scheme %q is not supported: use a local path, file:// or s3://", uri, scheme)
 	}
 }

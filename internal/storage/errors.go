@@ -18,6 +18,19 @@ var (
 	ErrFull = errors.New("no space left")
 	// ErrDenied is wrapped when the directory cannot be written or read by this user.
 	ErrDenied = errors.New("permission denied")
+	// ErrNoBucket is wrapped when the bucket itself is not there, or not here.
+	ErrNoBucket = errors.New("bucket does not exist")
+	// ErrCredentials is wrapped when there are no credentials, or they are not valid
+	// (any more).
+	ErrCredentials = errors.New("credentials are not valid")
+	// ErrThrottled is wrapped when the store refuses requests for being too many, for
+	// longer than they were repeated.
+	ErrThrottled = errors.New("store is throttling")
+	// ErrUnreachable is wrapped when the store does not answer, or answers that it failed,
+	// for longer than requests were repeated.
+	ErrUnreachable = errors.New("store does not answer")
+	// ErrChanged is wrapped when a file is not the one that was opened any more.
+	ErrChanged = errors.New("file changed while it was read")
 )
 
 // Error says which operation failed on which file, and what to do.
@@ -39,9 +52,20 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // IsPermanent reports that an error does not pass by itself: a full or read-only
-// device, or missing rights. A person must act.
+// device, missing rights or credentials, no bucket. A person must act.
 func IsPermanent(err error) bool {
-	return errors.Is(err, ErrFull) || errors.Is(err, ErrDenied)
+	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrChanged} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsTransient reports that an error passes by itself: a store that is throttling, failing
+// or out of reach. It was repeated already, for about a minute.
+func IsTransient(err error) bool {
+	return errors.Is(err, ErrThrottled) || errors.Is(err, ErrUnreachable)
 }
 
 // wrap gives an error of the operating system its sentinel and its remedy.

@@ -15,7 +15,7 @@ import (
 func TestLocal(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Bucket {
 		t.Helper()
-		b, err := storage.NewBucket(filepath.Join(t.TempDir(), "not", "there", "yet"))
+		b, err := storage.NewBucket(t.Context(), filepath.Join(t.TempDir(), "not", "there", "yet"), storage.S3Options{})
 		require.NoError(t, err)
 		return b
 	})
@@ -23,10 +23,10 @@ func TestLocal(t *testing.T) {
 
 func TestNewBucketUnderstandsURIs(t *testing.T) {
 	dir := t.TempDir()
-	b, err := storage.NewBucket("file://" + dir)
+	b, err := storage.NewBucket(t.Context(), "file://"+dir, storage.S3Options{})
 	require.NoError(t, err)
 	require.Equal(t, dir, b.URI())
-	_, err = storage.NewBucket("ftp://host/path")
+	_, err = storage.NewBucket(t.Context(), "ftp://host/path", storage.S3Options{})
 	require.ErrorContains(t, err, `scheme "ftp" is not supported`)
 }
 
@@ -34,7 +34,7 @@ func TestNewBucketUnderstandsURIs(t *testing.T) {
 func TestLocalBelowAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	b, err := storage.NewBucket(filepath.Join(file, "out"))
+	b, err := storage.NewBucket(t.Context(), filepath.Join(file, "out"), storage.S3Options{})
 	require.NoError(t, err)
 	_, err = b.Stage(t.Context(), "run", "one")
 	require.ErrorContains(t, err, file)
@@ -44,14 +44,14 @@ func TestLocalBelowAFile(t *testing.T) {
 // A glob of the data finds no staged file, whoever looks.
 func TestLocalStagedFilesAreNoParquetFiles(t *testing.T) {
 	dir := t.TempDir()
-	b, err := storage.NewBucket(dir)
+	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
 	require.NoError(t, err)
 	storagetest.Stage(t, b, "run", "one.parquet", []byte("x"))
 	require.NoError(t, filepath.WalkDir(dir, func(p string, _ os.DirEntry, err error) error {
 		require.False(t, strings.HasSuffix(p, ".parquet"), p)
 		return err
 	}))
-	_, err = storage.Expand(t.Context(), []string{dir}, ".parquet")
+	_, err = storage.Expand(t.Context(), []string{dir}, ".parquet", storage.S3Options{})
 	require.ErrorIs(t, err, storage.ErrNotExist)
 }
 
@@ -88,7 +88,7 @@ func TestExpand(t *testing.T) {
 		"DirectoryWithNone": {uris: at("_levada/../deep/er/.."), want: at("deep/er/c.parquet")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := storage.Expand(t.Context(), c.uris, ".parquet")
+			got, err := storage.Expand(t.Context(), c.uris, ".parquet", storage.S3Options{})
 			if c.err != "" {
 				require.ErrorContains(t, err, c.err)
 				return
@@ -97,7 +97,7 @@ func TestExpand(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
-	_, err := storage.Expand(t.Context(), []string{t.TempDir()}, ".parquet")
+	_, err := storage.Expand(t.Context(), []string{t.TempDir()}, ".parquet", storage.S3Options{})
 	require.ErrorIs(t, err, storage.ErrNotExist)
 	require.ErrorContains(t, err, "no *.parquet below")
 }

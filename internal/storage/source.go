@@ -37,8 +37,20 @@ type localFile struct {
 
 func (f *localFile) Size() int64 { return f.size }
 
-// Open opens a file of a source by its location, as Expand returned it.
-func Open(_ context.Context, uri string) (File, error) {
+// Open opens a file of a source by its location, as Expand returned it. It is read for as
+// long as ctx lives.
+func Open(ctx context.Context, uri string, o S3Options) (File, error) {
+	if isS3(uri) {
+		bucket, key, err := splitS3(uri)
+		if err != nil {
+			return nil, err
+		}
+		c, err := clientFor(ctx, bucket, o)
+		if err != nil {
+			return nil, err
+		}
+		return openS3(ctx, c, key)
+	}
 	p, err := localPath(uri)
 	if err != nil {
 		return nil, err
@@ -52,25 +64,22 @@ func Open(_ context.Context, uri string) (File, error) {
 // left out of directories, as all readers of data sets do, and wildcards match no name
 // that begins with a dot, as in a shell. The result is absolute, sorted, and has each file once, however it was named. A location that
 // means no file is an error.
-func Expand(ctx context.Context, uris []string, suffix string) ([]string, error) {
+func Expand(ctx context.Context, uris []string, suffix string, o S3Options) ([]string, error) {
 	var files []string
 	seen := map[string]bool{}
 	for _, uri := range uris {
-		matches, err := expand(ctx, uri, suffix)
+		expand := expandLocal
+		if isS3(uri) {
+			expand = func(ctx context.Context, uri, suffix string) ([]string, error) { return expandS3(ctx, uri, suffix, o) }
+		}
+		found, err := expand(ctx, uri, suffix)
 		if err != nil {
 			return nil, err
 		}
-		for _, f := range matches {
-			found, err := filepath.EvalSymlinks(f)
-			if err != nil {
-				return nil, wrap("find", f, err)
-			}
-			if found, err = filepath.Abs(found); err != nil {
-				return nil, wrap("find", f, err)
-			}
-			if !seen[found] {
-				seen[found] = true
-				files = append(files, found)
+		for _, f := range found {
+			if !seen[f] {
+				seen[f] = true
+				files = append(files, f)
 			}
 		}
 	}
@@ -78,18 +87,61 @@ func Expand(ctx context.Context, uris []string, suffix string) ([]string, error)
 	return files, nil
 }
 
-func expand(ctx context.Context, uri, suffix string) ([]string, error) {
+// wildcards make a location a glob.
+const wildcards = "*?[{"
+
+func noMatch(uri string) error {
+	return &Error{Op: "find", Name: uri, Err: fmt.Errorf("%w: the pattern matches no file", ErrNotExist), Hint: "check the path; a local one is relative to the working directory"}
+}
+
+// matches is a glob applied to a whole path, hidden names being left to patterns that
+// spell them.
+func matches(pattern, name string) (bool, error) {
+	ok, err := doublestar.Match(pattern, name)
+	return ok && (!hiddenDot(name) || hiddenDot(pattern)), err
+}
+
+func hiddenDot(name string) bool { return strings.HasPrefix(name, ".") || strings.Contains(name, "/.") }
+
+// hiddenPath reports that readers of a data set leave a file out for some part of its
+// name.
+func hiddenPath(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(part, "_") || strings.HasPrefix(part, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+// expandLocal is [Expand] for one location of the local file system.
+func expandLocal(ctx context.Context, uri, suffix string) ([]string, error) {
+	files, err := findLocal(ctx, uri, suffix)
+	for i, f := range files {
+		found, err := filepath.EvalSymlinks(f)
+		if err == nil {
+			found, err = filepath.Abs(found)
+		}
+		if err != nil {
+			return nil, wrap("find", f, err)
+		}
+		files[i] = found
+	}
+	return files, err
+}
+
+func findLocal(ctx context.Context, uri, suffix string) ([]string, error) {
 	p, err := localPath(uri)
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(p, "*?[{") {
+	if strings.ContainsAny(p, wildcards) {
 		files, err := doublestar.FilepathGlob(p, doublestar.WithFilesOnly(), doublestar.WithNoHidden())
 		if err != nil {
 			return nil, &Error{Op: "find", Name: uri, Err: err, Hint: "mend the pattern"}
 		}
 		if len(files) == 0 {
-			return nil, &Error{Op: "find", Name: uri, Err: fmt.Errorf("%w: the pattern matches no file", ErrNotExist), Hint: "check the path; it is relative to the working directory"}
+			return nil, noMatch(uri)
 		}
 		return files, nil
 	}

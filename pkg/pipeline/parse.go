@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -187,6 +188,7 @@ func (p *parser) source(n *yaml.Node, path string) {
 			seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 				"uri":     func(n *yaml.Node, path string) { q.URI, _ = p.texts(n, path) },
 				"columns": func(n *yaml.Node, path string) { q.Columns, _ = p.texts(n, path) },
+				"s3":      func(n *yaml.Node, path string) { q.S3 = p.s3(n, path, false) },
 			})
 			if seen != nil && seen["uri"] == nil {
 				p.fail(n, path+".uri", "name a file, a directory or a glob", "field \"uri\" is missing")
@@ -214,9 +216,57 @@ func (p *parser) source(n *yaml.Node, path string) {
 
 // scheme refuses locations that this build cannot reach.
 func (p *parser) scheme(n *yaml.Node, path, uri string) {
-	if scheme, _, ok := strings.Cut(uri, "://"); ok && scheme != "file" {
-		p.fail(n, path, "use a local path or file://", "scheme %q is not supported", scheme)
+	scheme, rest, ok := strings.Cut(uri, "://")
+	switch {
+	case !ok || scheme == "file":
+	case scheme == "s3":
+		if bucket, _, _ := strings.Cut(rest, "/"); bucket == "" || strings.ContainsAny(bucket, "*?[{ ") {
+			p.fail(n, path, "write s3://bucket/prefix", "location %q names no bucket", uri)
+		}
+	case scheme == "gs" || scheme == "az" || scheme == "abfs" || scheme == "wasb" || scheme == "s3a" || scheme == "s3n":
+		hint := "write s3://"
+		if !strings.HasPrefix(scheme, "s3") {
+			hint = "reach it as s3:// through an endpoint that speaks S3, with s3.endpoint"
+		}
+		p.fail(n, path, hint, "scheme %q is not supported", scheme)
+	default:
+		p.fail(n, path, "use a local path, file:// or s3://", "scheme %q is not supported", scheme)
 	}
+}
+
+// s3 reads how buckets are reached.
+func (p *parser) s3(n *yaml.Node, path string, sink bool) *S3 {
+	o := &S3{}
+	known := map[string]func(*yaml.Node, string){
+		"region": func(n *yaml.Node, path string) { p.text(n, path, &o.Region) },
+		"endpoint": func(n *yaml.Node, path string) {
+			p.text(n, path, &o.Endpoint)
+			if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+				p.fail(n, path, "for example https://storage.example.com", "%q is not a URL", o.Endpoint)
+			} else if u.User != nil {
+				p.fail(n, path, "give them by AWS_ACCESS_KEY_ID or AWS_PROFILE", "credentials do not belong into a spec")
+			}
+		},
+		"path_style":     func(n *yaml.Node, path string) { v := false; p.boolean(n, path, &v); o.PathStyle = &v },
+		"requester_pays": func(n *yaml.Node, path string) { p.boolean(n, path, &o.RequesterPays) },
+	}
+	if sink {
+		known["sse"] = func(n *yaml.Node, path string) { choose(p, n, path, &o.SSE, "AES256", "aws:kms") }
+		known["kms_key"] = func(n *yaml.Node, path string) { p.text(n, path, &o.KMSKey) }
+	} else {
+		known["read_gap"] = func(n *yaml.Node, path string) { p.size(n, path, 0, &o.ReadGap) }
+		known["read_split"] = func(n *yaml.Node, path string) { p.size(n, path, 64<<10, &o.ReadSplit) }
+		known["read_parallel"] = func(n *yaml.Node, path string) {
+			v := int64(0)
+			p.number(n, path, 1, 256, &v)
+			o.ReadParallel = int(v)
+		}
+	}
+	p.fields(n, path, known)
+	if o.KMSKey != "" && o.SSE != "aws:kms" {
+		p.fail(n, path+".kms_key", "write sse: aws:kms", "a KMS key is of no use without sse: aws:kms")
+	}
+	return o
 }
 
 func (p *parser) stages(n *yaml.Node, path string) {
@@ -344,6 +394,7 @@ func (p *parser) parquetSink(n *yaml.Node, path string) {
 			p.number(n, path, 1, 1<<16, &v)
 			k.MaxOpenFiles = int(v)
 		},
+		"s3": func(n *yaml.Node, path string) { k.S3 = p.s3(n, path, true) },
 	})
 	if seen != nil && seen["uri"] == nil {
 		p.fail(n, path+".uri", "name a directory", "field \"uri\" is missing")
@@ -532,6 +583,8 @@ func Fields() []string {
 	p.external(mapping(), "")
 	p.sink(mapping("parquet"), "")
 	p.compression(mapping(), "", &Compression{})
+	p.s3(mapping(), "", true)
+	p.s3(mapping(), "", false)
 	p.policies(mapping(), "")
 	return slices.Sorted(maps.Keys(p.known))
 }

@@ -38,8 +38,24 @@ type Source struct {
 type ParquetSource struct {
 	URI     []string `json:"uri"`               // files, directories or globs
 	Columns []string `json:"columns,omitempty"` // only these; all when empty
+	S3      *S3      `json:"s3,omitempty"`
 
 	node *yaml.Node
+}
+
+// S3 says how buckets are reached, beyond the usual environment (AWS_REGION,
+// AWS_PROFILE, AWS_ENDPOINT_URL_S3). Credentials are never in a spec. The zero value is
+// that environment.
+type S3 struct {
+	Region        string `json:"region,omitempty"`
+	Endpoint      string `json:"endpoint,omitempty"`   // URL of another store that speaks S3
+	PathStyle     *bool  `json:"path_style,omitempty"` // nil: when there is an endpoint
+	RequesterPays bool   `json:"requester_pays,omitempty"`
+	SSE           string `json:"sse,omitempty"`           // "AES256" or "aws:kms"; a sink's
+	KMSKey        string `json:"kms_key,omitempty"`       // a sink's
+	ReadGap       int64  `json:"read_gap,omitempty"`      // bytes between ranges that are read together; a source's
+	ReadSplit     int64  `json:"read_split,omitempty"`    // bytes of one request; a source's
+	ReadParallel  int    `json:"read_parallel,omitempty"` // requests at once, of one row group; a source's
 }
 
 // RangeSource gives the whole numbers from 0, without a file.
@@ -117,6 +133,7 @@ type ParquetSink struct {
 	PreserveOrder bool        `json:"preserve_order,omitempty"`
 	Empty         Empty       `json:"empty"`
 	MaxOpenFiles  int         `json:"max_open_files"` // of one writer lane
+	S3            *S3         `json:"s3,omitempty"`
 
 	node      *yaml.Node
 	partition []*yaml.Node

@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -58,7 +59,7 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 		f.Pipeline, f.Tasks, f.Rows = p, rangeTasks(r.Rows, blockBytes), r.Rows
 		return f, nil
 	}
-	names, err := storage.Expand(ctx, spec.Source.Parquet.URI, ".parquet")
+	names, err := storage.Expand(ctx, spec.Source.Parquet.URI, ".parquet", job.S3(spec.Source.Parquet.S3))
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +77,7 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 
 // file adds one file: its identity, and its tasks.
 func (f *Facts) file(ctx context.Context, spec *pipeline.Spec, name string, first **arrow.Schema, firstName string) error {
-	src, err := storage.Open(ctx, name)
+	src, err := storage.Open(ctx, name, job.S3(spec.Source.Parquet.S3))
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/levada-data/levada/internal/fault"
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/pipeline"
@@ -72,7 +73,7 @@ func (t *tasker) appendPlan(ctx context.Context) error {
 // prepareSink takes the sink's lock and lists what the plan must know of it: the
 // files that overwrite will replace, or that there is nothing to do.
 func (t *tasker) prepareSink(ctx context.Context, spec *pipeline.Spec, plan *ledger.Plan) error {
-	out, err := sink.Open(ctx, spec.Sink.Parquet.URI, string(t.run.Run))
+	out, err := sink.Open(ctx, spec.Sink.Parquet.URI, string(t.run.Run), job.S3(spec.Sink.Parquet.S3))
 	if err != nil {
 		return classify(err)
 	}
@@ -135,9 +136,10 @@ func (f *Facts) plan(spec *pipeline.Spec) *ledger.Plan {
 	return p
 }
 
-// classify tells what no retry mends from what may pass.
+// classify tells what no retry mends from what may pass: planning is retried only for
+// the sake of a store that is too busy or cannot be reached.
 func classify(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || storage.IsTransient(err) {
 		return err
 	}
 	return unreadable(err)

@@ -28,16 +28,13 @@ func (s *parquetSource) name(task uint32) string {
 func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc) error {
 	t := s.job.Plan.Tasks[task]
 	planned := s.job.Plan.Files[t.File]
-	src, err := storage.Open(ctx, planned.URI)
+	src, err := storage.Open(ctx, planned.URI, job.S3(s.job.Pipeline.Spec.Source.Parquet.S3))
 	if err != nil {
-		if errors.Is(err, storage.ErrNotExist) || storage.IsPermanent(err) {
-			return unreadable(fmt.Errorf("source: %w", err))
-		}
-		return err
+		return judge(err)
 	}
 	file, err := parquet.Open(ctx, src, s.cfg.Memory)
 	if err != nil {
-		return unreadable(fmt.Errorf("source: %w", err))
+		return judge(err)
 	}
 	defer func() { _ = file.Close() }()
 	// Rule 17 (determinism): only the planned file gives the planned spans.
@@ -54,7 +51,13 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 	})
 	clock.stop()
 	meter.Read(0, planned.Size*t.Rows/max(planned.Rows, 1))
-	if _, damaged := errors.AsType[*parquet.FileError](err); damaged {
+	return judge(err)
+}
+
+// judge tells what no retry mends, a damaged file or a missing right, from what may
+// pass, a store that is throttling or a broken connection.
+func judge(err error) error {
+	if parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist) || storage.IsPermanent(err) {
 		return unreadable(fmt.Errorf("source: %w", err))
 	}
 	return err

@@ -37,7 +37,7 @@ type output struct {
 func newOutput(tb testing.TB) *output {
 	tb.Helper()
 	dir := tb.TempDir()
-	s, err := sink.Open(tb.Context(), dir, "run1")
+	s, err := sink.Open(tb.Context(), dir, "run1", storage.S3Options{})
 	require.NoError(tb, err)
 	return &output{tb, dir, s}
 }
@@ -433,7 +433,7 @@ func TestFileSetTellsErrorsOfTheStorageFromThoseOfTheEncoder(t *testing.T) {
 
 	// A directory that is a file.
 	require.NoError(t, os.WriteFile(filepath.Join(out.dir, "file"), nil, 0o600))
-	broken, err := sink.Open(t.Context(), filepath.Join(out.dir, "file"), "run1")
+	broken, err := sink.Open(t.Context(), filepath.Join(out.dir, "file"), "run1", storage.S3Options{})
 	require.NoError(t, err)
 	good := keyBatch(t, mem, `[{"word":"PT","id":1}]`)
 	defer good.Release()

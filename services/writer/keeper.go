@@ -141,7 +141,7 @@ func (k *keeper) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := sink.Open(ctx, j.Pipeline.Spec.Sink.Parquet.URI, string(k.run.Run))
+	out, err := sink.Open(ctx, j.Pipeline.Spec.Sink.Parquet.URI, string(k.run.Run), job.S3(j.Pipeline.Spec.Sink.Parquet.S3))
 	if err != nil {
 		return fmt.Errorf("open sink: %w", err)
 	}

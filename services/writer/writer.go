@@ -70,7 +70,7 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 	if err != nil || j.Pipeline == nil {
 		return err
 	}
-	out, err := sink.Open(intake, j.Pipeline.Spec.Sink.Parquet.URI, string(run.Run))
+	out, err := sink.Open(intake, j.Pipeline.Spec.Sink.Parquet.URI, string(run.Run), job.S3(j.Pipeline.Spec.Sink.Parquet.S3))
 	if err != nil {
 		return fmt.Errorf("open sink: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/levada-data/levada/internal/generate"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
@@ -284,7 +285,7 @@ func TestRule19LateWriters_RevealAfterTheSweepFails(t *testing.T) {
 	h.publish(0, 0)
 	slow := h.writer()
 	g.await(t)
-	out, err := sink.Open(t.Context(), h.out, string(h.run.Run))
+	out, err := sink.Open(t.Context(), h.out, string(h.run.Run), storage.S3Options{})
 	require.NoError(t, err)
 	b := bucket(t, h.out)
 	staged, err := b.ListStaged(t.Context(), string(h.run.Run))

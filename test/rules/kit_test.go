@@ -107,7 +107,7 @@ func (h *hand) plan(text string) {
 	require.NoError(t, err)
 	schema, err := job.EncodeSchema(facts.Pipeline.Source)
 	require.NoError(t, err)
-	out, err := sink.Open(t.Context(), h.out, string(h.run.Run))
+	out, err := sink.Open(t.Context(), h.out, string(h.run.Run), storage.S3Options{})
 	require.NoError(t, err)
 	lock, err := out.Acquire(t.Context(), sink.Claim{Run: string(h.run.Run)}, func(context.Context, string) (bool, error) { return true, nil })
 	require.NoError(t, err)
@@ -321,7 +321,7 @@ func keep(_ context.Context, in arrow.RecordBatch) (arrow.RecordBatch, error) {
 
 func bucket(t *testing.T, dir string) storage.Bucket {
 	t.Helper()
-	b, err := storage.NewBucket(dir)
+	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
 	require.NoError(t, err)
 	return b
 }

@@ -199,7 +199,7 @@ func Rows(t testing.TB, dir string) []string {
 // Visible lists the data files of a sink, relative to it.
 func Visible(t testing.TB, dir string) []string {
 	t.Helper()
-	b, err := storage.NewBucket(dir)
+	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
 	require.NoError(t, err)
 	objects, err := b.List(t.Context(), "")
 	require.NoError(t, err)
@@ -252,13 +252,13 @@ func Digest(rows []string) string {
 // that names exactly the visible files of the run, and books that balance.
 func Clean(t testing.TB, dir string, run flow.RunID) *sink.Manifest {
 	t.Helper()
-	b, err := storage.NewBucket(dir)
+	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
 	require.NoError(t, err)
 	require.Eventually(t, func() bool { // whoever was late drops its own files after the end
 		staged, err := b.ListStaged(t.Context(), string(run))
 		return err == nil && len(staged) == 0
 	}, Limit, 10*time.Millisecond, "temporary files are left")
-	out, err := sink.Open(t.Context(), dir, string(run))
+	out, err := sink.Open(t.Context(), dir, string(run), storage.S3Options{})
 	require.NoError(t, err)
 	m, err := out.ReadManifest(t.Context())
 	require.NoError(t, err)
