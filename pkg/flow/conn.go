@@ -225,7 +225,7 @@ func (c *Conn) persist(ctx context.Context, what string, f func() error, stop fu
 			return context.Cause(ctx)
 		}
 		level := slog.LevelDebug
-		if n == 5 {
+		if n == warnAfter {
 			level = slog.LevelWarn
 		}
 		c.log.Log(ctx, level, "request repeated", slog.String("request", what), slog.Any("error", err))

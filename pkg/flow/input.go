@@ -101,7 +101,11 @@ func (in *Input) fetch(ctx context.Context) {
 		}
 		if cons == nil {
 			if cons, err = in.open(ctx); err != nil {
-				in.c.log.DebugContext(ctx, "input not open", slog.String("stream", in.stream.Name), slog.Any("error", err))
+				level := slog.LevelDebug
+				if n == warnAfter {
+					level = slog.LevelWarn
+				}
+				in.c.log.Log(ctx, level, "input not open", slog.String("stream", in.stream.Name), slog.Any("error", err))
 				cons = nil
 				if pause(ctx, backoff(n)) != nil {
 					return
@@ -126,6 +130,9 @@ func (in *Input) fetch(ctx context.Context) {
 		}
 	}
 }
+
+// warnAfter is how often a request is repeated before a person is told.
+const warnAfter = 5
 
 func (in *Input) open(ctx context.Context) (jetstream.Consumer, error) {
 	if err := in.alive(ctx); err != nil {

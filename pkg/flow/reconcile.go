@@ -2,8 +2,11 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/levada-data/levada/pkg/ledger"
 )
@@ -43,18 +46,56 @@ func (r *Run) reconcile(ctx context.Context) {
 	}
 }
 
+// queue is a work queue of a run: a stream, and the consumer that empties it.
+type queue struct{ stream, consumer string }
+
+func (r *Run) queues() []queue {
+	all := []queue{{tasksStream(r.Run), tasksConsumer}}
+	for i, e := range r.Edges {
+		next := SinkStage
+		if i+1 < len(r.Edges) {
+			next = r.Edges[i+1].Stage
+		}
+		all = append(all, queue{blocksStream(r.Run, e.Stage), edgeConsumer(next)})
+	}
+	return all
+}
+
 // quiet reports that no task and no block of the run waits or is being worked on.
 func (r *Run) quiet(ctx context.Context) bool {
-	streams := []string{tasksStream(r.Run)}
-	for _, e := range r.Edges {
-		streams = append(streams, blocksStream(r.Run, e.Stage))
-	}
-	for _, name := range streams {
-		if d, err := r.c.depth(ctx, name); err != nil || d.Blocks > 0 {
+	for _, q := range r.queues() {
+		if empty, err := r.c.settled(ctx, q); err != nil || !empty {
 			return false
 		}
 	}
 	return true
+}
+
+// settled reports that a queue is empty. A killed server may bring acked messages back
+// without their deliveries: it has stored that they were acked, and not that they were
+// removed. Nobody will ever be given them, and they take up room in the edge, so they are
+// removed again; the queue counts as empty the next time.
+func (c *Conn) settled(ctx context.Context, q queue) (bool, error) {
+	s, err := c.ctl.js.Stream(ctx, q.stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if s.CachedInfo().State.Msgs == 0 {
+		return true, nil
+	}
+	consumer, err := s.Consumer(ctx, q.consumer)
+	if err != nil {
+		return false, err // also when it is gone: its stage makes it again, and gets all
+	}
+	info := consumer.CachedInfo()
+	if info.NumPending > 0 || info.NumAckPending > 0 {
+		return false, nil
+	}
+	c.log.WarnContext(ctx, "acked messages came back with the server, removed again", slog.String("stream", q.stream))
+	return false, s.Purge(ctx, jetstream.WithPurgeSequence(info.AckFloor.Stream+1))
 }
 
 func (r *Run) requeue(ctx context.Context, was standing) error {

@@ -171,7 +171,7 @@ func (r *Run) Input(stage string, meter *Meter) (*Input, error) {
 	up := r.Upstream(stage)
 	for _, e := range r.Edges {
 		if e.Stage == up {
-			return r.input(r.c.edgeConfig(&r.Record, e), "to-"+stage, r.Window(), meter), nil
+			return r.input(r.c.edgeConfig(&r.Record, e), edgeConsumer(stage), r.Window(), meter), nil
 		}
 	}
 	return nil, fmt.Errorf("run %s has no stage %q", r.Run, stage)
@@ -179,7 +179,7 @@ func (r *Run) Input(stage string, meter *Meter) (*Input, error) {
 
 // Tasks opens the task queue. n is how many tasks this process works on at once.
 func (r *Run) Tasks(n int, meter *Meter) *Input {
-	return r.input(r.c.tasksConfig(&r.Record), "readers", n, meter)
+	return r.input(r.c.tasksConfig(&r.Record), tasksConsumer, n, meter)
 }
 
 // Output opens the edge that a stage fills.

@@ -77,3 +77,8 @@ func blocksStream(run RunID, stage string) string {
 func tasksStream(run RunID) string  { return "levada-tasks-" + string(run) }
 func ledgerStream(run RunID) string { return "levada-ledger-" + string(run) }
 func deadStream(run RunID) string   { return "levada-dead-" + string(run) }
+
+// The consumer of the task queue, and that of the edge which feeds a stage.
+const tasksConsumer = "readers"
+
+func edgeConsumer(stage string) string { return "to-" + stage }

@@ -455,3 +455,41 @@ func TestStoreTooSmallSaysSo(t *testing.T) {
 	require.ErrorAs(t, err, &small)
 	require.Contains(t, err.Error(), "4096 MiB")
 }
+
+// A killed server may bring acked blocks back that nobody is given any more: below the
+// floor of their consumer. They are no work on its way: what is owed is queued again, and
+// the room that they take is freed.
+func TestRule13Extent_AckedBlocksThatCameBackAreNoWork(t *testing.T) {
+	h := byHand(t, options{tasks: 1, spans: 2, requeue: 200 * time.Millisecond})
+	edge := "levada-blocks-" + string(h.run.Run) + "-source"
+	in, err := h.run.Input(flow.SinkStage, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	tasks := h.run.Tasks(1, nil)
+	wg.Go(func() { in.Serve(ctx, ctx) }) // makes the consumer
+	wg.Go(func() { tasks.Serve(ctx, ctx) })
+	d, err := tasks.Next(ctx, 0)
+	require.NoError(t, err)
+	d.Ack() // the task to plan: nobody is to queue the others for it
+	js := h.Server.JetStream(t)
+	require.Eventually(t, func() bool {
+		_, err := js.Consumer(t.Context(), edge, "to-sink")
+		return err == nil
+	}, stack.Limit, time.Millisecond)
+	cancel()
+	wg.Wait()
+	h.publish(0, 0)
+	h.publish(0, 1)
+	answer, err := js.Conn().Request("$JS.API.CONSUMER.RESET."+edge+".to-sink", []byte(`{"seq":3}`), stack.Limit)
+	require.NoError(t, err)
+	require.NotContains(t, string(answer.Data), "error")
+	s, err := js.Stream(t.Context(), edge)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, s.CachedInfo().State.Msgs)
+
+	h.start(reader.New(reader.Config{}), writer.New(writer.Config{}))
+	rec := h.Await(t, h.run.Run)
+	require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+	stack.Clean(t, h.out, h.run.Run)
+}
