@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/jsm.go/natscontext"
@@ -147,7 +150,7 @@ func (a *app) connect(ctx context.Context, flags serverFlags, cfg flow.Config, p
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if time.Now().After(deadline) || !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+		if time.Now().After(deadline) || !unanswered(err) {
 			return nil, environmentf("%s: %w: %s", name, err, remedy(err))
 		}
 		if !said {
@@ -160,6 +163,14 @@ func (a *app) connect(ctx context.Context, flags serverFlags, cfg flow.Config, p
 	}
 }
 
+// unanswered reports that nobody answered, or not to the end: a server that is not there
+// yet, or that just went.
+func unanswered(err error) bool {
+	ne, network := errors.AsType[net.Error](err)
+	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || network && ne.Timeout() ||
+		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+}
+
 // remedy says what to do about a connection that failed.
 func remedy(err error) string {
 	switch {
@@ -167,7 +178,7 @@ func remedy(err error) string {
 		return "name other credentials: --creds, --nkey, --user or --token"
 	case errors.Is(err, flow.ErrNoJetStream):
 		return "or name another server with --nats"
-	case errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrTimeout):
+	case unanswered(err):
 		return "start the server (nats-server -js), or name another one with --nats"
 	default:
 		return "check --nats, the credentials and the TLS files"
