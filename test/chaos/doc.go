@@ -4,7 +4,8 @@
 // nats-server, and injures them while a job is on its way. What it does:
 //
 //	kill        SIGKILL of a random service, and a restart
-//	point       the same at a named moment of the protocol (internal/fault)
+//	point       the same at a named moment of the protocol (internal/fault): at once, or
+//	            when all that the process had said before has been heard
 //	terminate   SIGTERM: the process must drain and exit with 0
 //	stop        SIGSTOP for longer than the ack wait, or beyond the run's end, then SIGCONT
 //	broker      SIGKILL of nats-server, and a restart on the same store

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
@@ -25,10 +26,11 @@ type seat struct {
 	role, name string
 	fleet      *fleet
 
-	mu   sync.Mutex
-	rng  *rand.Rand
-	life *life // nil while empty
-	busy bool  // something is being done to it
+	mu    sync.Mutex
+	rng   *rand.Rand
+	life  *life // nil while empty
+	busy  bool  // something is being done to it
+	lives int
 }
 
 // life is one process of a seat.
@@ -45,10 +47,17 @@ func (s *seat) start() error {
 	if s.fleet.ctx.Err() != nil || s.fleet.closed() {
 		return nil
 	}
+	s.lives++
 	l := &life{point: s.fleet.agenda.take(s.role)}
 	var env []string
+	lingers := ""
 	if l.point != "" {
-		env = append(env, fmt.Sprintf("%s=%s=kill@%d", fault.EnvFaults, l.point, hitOf(l.point, s.rng)))
+		action := fmt.Sprintf("kill@%d", hitOf(l.point, s.rng))
+		if s.rng.IntN(2) == 0 {
+			lingers = filepath.Join(s.fleet.dir, fmt.Sprintf("%s-%d", s.name, s.lives))
+			action = fmt.Sprintf("pause@%d:%s", hitOf(l.point, s.rng), lingers)
+		}
+		env = append(env, fmt.Sprintf("%s=%s=%s", fault.EnvFaults, l.point, action))
 	}
 	var err error
 	l.process, err = launch(s.name, s.log(), env, s.fleet.rig.levada, s.role,
@@ -58,7 +67,28 @@ func (s *seat) start() error {
 	}
 	s.life = l
 	s.fleet.wg.Go(func() { s.attend(l) })
+	if lingers != "" {
+		s.fleet.wg.Go(func() { l.linger(lingers + ".reached") })
+	}
 	return nil
+}
+
+// linger kills a process a moment after it has come to its point: what it had said until
+// then has been heard, which a process that kills itself cuts off in its buffers.
+func (l *life) linger(reached string) {
+	t := time.NewTicker(5 * time.Millisecond)
+	defer t.Stop()
+	for heard := 0; heard < 5; {
+		select {
+		case <-l.done:
+			return
+		case <-t.C:
+		}
+		if _, err := os.Stat(reached); err == nil {
+			heard++
+		}
+	}
+	l.signal(syscall.SIGKILL)
 }
 
 func (s *seat) log() string { return filepath.Join(s.fleet.dir, s.name+".log") }
