@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
@@ -33,9 +35,13 @@ type S3Options struct {
 	Fetch         FetchOptions
 }
 
-// s3Retries bounds the attempts of one request: with the SDK's back-off of up to 20 s,
-// about a minute.
-const s3Retries = 8
+// Retries of one request: from 50 ms, doubled up to 10 s, with jitter; together about
+// three quarters of a minute.
+const (
+	s3Attempts     = 12
+	s3FirstPause   = 50 * time.Millisecond
+	s3LongestPause = 10 * time.Second
+)
 
 // s3Client is a process' access to one bucket: all of its readers and writers share it,
 // and with it the rate limiter, so that they slow down together when the store asks for
@@ -86,6 +92,7 @@ func newS3Client(ctx context.Context, bucket string, o S3Options) (*s3Client, er
 			t.ResponseHeaderTimeout = 30 * time.Second
 			t.DialContext = (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext
 		})),
+		config.WithLogger(logging.Nop{}), // what matters comes back as an error
 		config.WithRetryer(func() aws.Retryer { return newRetryer() }),
 	}
 	if o.Region != "" {
@@ -107,8 +114,6 @@ func newS3Client(ctx context.Context, bucket string, o S3Options) (*s3Client, er
 		if o.PathStyle != nil {
 			so.UsePathStyle = *o.PathStyle
 		}
-		// Stores other than Amazon's compute no checksums that they were not asked for.
-		so.DisableLogOutputChecksumValidationSkipped = true
 		so.APIOptions = append(so.APIOptions, countRequests)
 		if o.RequesterPays {
 			so.APIOptions = append(so.APIOptions, smithyhttp.AddHeaderValue("x-amz-request-payer", "requester"))
@@ -117,19 +122,23 @@ func newS3Client(ctx context.Context, bucket string, o S3Options) (*s3Client, er
 	return &s3Client{Client: client, bucket: bucket, options: o, uploads: make(chan struct{}, uploadsAtOnce)}, nil
 }
 
-// newRetryer is the SDK's adaptive mode: exponential back-off with jitter, and a rate
-// that sinks when the store throttles and rises again slowly.
+// newRetryer is the SDK's adaptive mode: a rate that sinks when the store throttles, and
+// rises again slowly.
 func newRetryer() aws.Retryer {
 	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
 		o.StandardOptions = append(o.StandardOptions, func(so *retry.StandardOptions) {
-			so.MaxAttempts = s3Retries
+			so.MaxAttempts = s3Attempts
+			so.Backoff = retry.BackoffDelayerFunc(func(attempt int, _ error) (time.Duration, error) {
+				d := min(s3FirstPause<<min(attempt, 20), s3LongestPause)
+				return d/2 + rand.N(d/2), nil
+			})
 			so.RateLimiter = noQuota{} // the SDK's quota gives up under throttling that lasts
 			so.Retryables = append(so.Retryables, retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{409: {}, 429: {}}})
 		})
 	})
 }
 
-// noQuota lets every retry through: how many there are is bounded by s3Retries.
+// noQuota lets every retry through: how many there are is bounded by s3Attempts.
 type noQuota struct{}
 
 func (noQuota) GetToken(context.Context, uint) (func() error, error) {

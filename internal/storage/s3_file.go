@@ -31,29 +31,37 @@ type s3File struct {
 // openS3 opens an object with one request: for its tail, whose answer tells its length.
 func openS3(ctx context.Context, c *s3Client, key string) (*s3File, error) {
 	f := &s3File{c: c, ctx: ctx, key: key}
-	out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &c.bucket, Key: &key, Range: aws.String(fmt.Sprintf("bytes=-%d", s3Tail))})
-	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
-		return f, nil // an empty object has no last bytes
-	}
-	if err != nil {
-		return nil, c.wrap("open", key, err, ErrChanged)
-	}
-	f.etag = out.ETag
-	f.size = aws.ToInt64(out.ContentLength)
-	if _, total, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
-		if f.size, err = strconv.ParseInt(total, 10, 64); err != nil {
-			err = fmt.Errorf("answer with content range %q", *out.ContentRange)
+	for try := 1; ; try++ {
+		again, err := f.open()
+		if !again || try == bodyTries {
+			if err != nil {
+				return nil, c.wrap("open", key, err, ErrChanged)
+			}
+			return f, nil
 		}
 	}
-	if err == nil {
-		f.tail = make([]byte, min(aws.ToInt64(out.ContentLength), s3Tail))
-		_, err = io.ReadFull(out.Body, f.tail)
+}
+
+// open reads the tail. again says that the answer broke off in its middle, which is not
+// the SDK's to repeat.
+func (f *s3File) open() (again bool, err error) {
+	out, err := f.c.GetObject(f.ctx, &s3.GetObjectInput{Bucket: &f.c.bucket, Key: &f.key, Range: aws.String(fmt.Sprintf("bytes=-%d", s3Tail))})
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.HTTPStatusCode() == http.StatusRequestedRangeNotSatisfiable {
+		return false, nil // an empty object has no last bytes
 	}
-	err = errors.Join(err, out.Body.Close())
 	if err != nil {
-		return nil, c.wrap("open", key, err, ErrChanged)
+		return false, err
 	}
-	return f, nil
+	defer func() { _ = out.Body.Close() }() // what counts is what was read
+	f.etag, f.size = out.ETag, aws.ToInt64(out.ContentLength)
+	if _, total, ok := strings.Cut(aws.ToString(out.ContentRange), "/"); ok {
+		if f.size, err = strconv.ParseInt(total, 10, 64); err != nil {
+			return false, fmt.Errorf("answer with content range %q", *out.ContentRange)
+		}
+	}
+	f.tail = make([]byte, min(aws.ToInt64(out.ContentLength), s3Tail))
+	_, err = io.ReadFull(out.Body, f.tail)
+	return err != nil && f.ctx.Err() == nil, err
 }
 
 func (f *s3File) Name() string { return f.c.where(f.key) }
@@ -99,7 +107,7 @@ func (f *s3File) get(p []byte, at int64) error {
 			return f.c.wrap("read", f.key, err, ErrChanged)
 		}
 		n, err := io.ReadFull(out.Body, p)
-		_ = out.Body.Close() // what counts is what was read
+		_ = out.Body.Close() // as in open
 		switch {
 		case err == nil:
 			return nil
