@@ -47,7 +47,8 @@ type Proxy struct {
 	bytes   int64
 }
 
-// NewProxy starts a proxy. It ends with the test.
+// NewProxy starts a proxy, and puts it in the server's place for this process. It ends
+// with the test.
 func NewProxy(t testing.TB, s *Server) *Proxy {
 	t.Helper()
 	target, err := url.Parse(s.URL())
@@ -62,6 +63,7 @@ func NewProxy(t testing.TB, s *Server) *Proxy {
 	}
 	p.http = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(back, w, r) }))
 	t.Cleanup(p.http.Close)
+	t.Setenv("AWS_ENDPOINT_URL_S3", p.http.URL)
 	return p
 }
 

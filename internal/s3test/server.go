@@ -60,15 +60,12 @@ var binary = sync.OnceValues(func() (string, error) {
 	return strings.TrimSpace(string(out)), err
 })
 
-// New starts a server with an empty bucket, and gives this process its credentials. Both
-// end with the test.
+// New starts a server with an empty bucket, and makes it the one of this process: a
+// location s3://data/.. needs no options. Both end with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
 	s := &Server{Dir: t.TempDir()}
 	require.NoError(t, os.Mkdir(filepath.Join(s.Dir, Bucket), 0o755))
-	for name, value := range s.Env() {
-		t.Setenv(name, value)
-	}
 	for try := 0; ; try++ {
 		err := s.start()
 		if err == nil {
@@ -77,6 +74,9 @@ func New(t testing.TB) *Server {
 		require.Less(t, try, 3, "%v: %s", err, s.log) // somebody else may have taken the port
 	}
 	t.Cleanup(s.stop)
+	for name, value := range s.Env() {
+		t.Setenv(name, value)
+	}
 	return s
 }
 
@@ -126,10 +126,10 @@ func (s *Server) stop() {
 // URL is where clients connect to.
 func (s *Server) URL() string { return "http://" + s.addr }
 
-// Env is what a process needs to use the server, besides its URL.
+// Env is what a process needs to use the server.
 func (s *Server) Env() map[string]string {
 	return map[string]string{
-		"AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_REGION": Region, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ENDPOINT_URL_S3": s.URL(), "AWS_ACCESS_KEY_ID": AccessKey, "AWS_SECRET_ACCESS_KEY": SecretKey, "AWS_REGION": Region, "AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "",
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func clientFor(ctx context.Context, bucket string, o S3Options) (*s3Client, erro
 	if o.PathStyle != nil {
 		pathStyle = fmt.Sprint(*o.PathStyle)
 	}
-	key := fmt.Sprintf("%q %q %q %s %t %q %q %+v", bucket, o.Region, o.Endpoint, pathStyle, o.RequesterPays, o.SSE, o.KMSKey, o.Fetch)
+	key := fmt.Sprintf("%q %q %q %q %s %t %q %q %+v", s3Environment(), bucket, o.Region, o.Endpoint, pathStyle, o.RequesterPays, o.SSE, o.KMSKey, o.Fetch)
 	s3Clients.Lock()
 	defer s3Clients.Unlock()
 	if c := s3Clients.m[key]; c != nil {
@@ -83,6 +84,15 @@ func clientFor(ctx context.Context, bucket string, o S3Options) (*s3Client, erro
 	}
 	s3Clients.m[key] = c
 	return c, nil
+}
+
+// s3Environment is the part of the environment that a client is made from.
+func s3Environment() []string {
+	var values []string
+	for _, name := range []string{"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID"} {
+		values = append(values, os.Getenv(name))
+	}
+	return values
 }
 
 func newS3Client(ctx context.Context, bucket string, o S3Options) (*s3Client, error) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -54,13 +55,14 @@ type options struct {
 	external     string // name of an external stage
 	edge         int64
 	requeue      time.Duration // an hour unless the test wants it
+	out          string        // a directory of the test when ""
 	server       []natstest.Option
 }
 
 // byHand submits a run and gives it a plan.
 func byHand(t *testing.T, o options) *hand {
 	t.Helper()
-	h := &hand{Stack: stack.New(t, o.server...), t: t, out: filepath.Join(t.TempDir(), "out"), tasks: max(o.tasks, 1), spans: max(o.spans, 1)}
+	h := &hand{Stack: stack.New(t, o.server...), t: t, out: cmp.Or(o.out, filepath.Join(t.TempDir(), "out")), tasks: max(o.tasks, 1), spans: max(o.spans, 1)}
 	stages := ""
 	if o.external != "" {
 		stages = fmt.Sprintf("stages: [{ name: %s, external: { columns: { id: int64 } } }]\n", o.external)
@@ -317,11 +319,4 @@ sink:
 func keep(_ context.Context, in arrow.RecordBatch) (arrow.RecordBatch, error) {
 	in.Retain()
 	return in, nil
-}
-
-func bucket(t *testing.T, dir string) storage.Bucket {
-	t.Helper()
-	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
-	require.NoError(t, err)
-	return b
 }

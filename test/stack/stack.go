@@ -21,6 +21,7 @@ import (
 	"github.com/levada-data/levada/internal/generate"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/s3test"
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
@@ -184,6 +185,31 @@ func Customers(t testing.TB, rows int64, files int, rowsPerGroup int64) string {
 	return filepath.Join(dir, "*.parquet")
 }
 
+// Bucket opens a location.
+func Bucket(t testing.TB, uri string) storage.Bucket {
+	t.Helper()
+	b, err := storage.NewBucket(t.Context(), uri, storage.S3Options{})
+	require.NoError(t, err)
+	return b
+}
+
+// Places runs a test on a directory and in a bucket of a real S3 server. out makes a
+// location for the test's output.
+func Places(t *testing.T, test func(t *testing.T, out func() string)) {
+	t.Helper()
+	t.Run("Directory", func(t *testing.T) {
+		test(t, func() string { return filepath.Join(t.TempDir(), "out") })
+	})
+	t.Run("S3", func(t *testing.T) {
+		srv := s3test.New(t)
+		n := 0
+		test(t, func() string {
+			n++
+			return srv.URI(fmt.Sprintf("outputs/%d", n))
+		})
+	})
+}
+
 // Rows reads all visible data files of a sink: for each row its text, sorted. Partition
 // columns come from the directories.
 func Rows(t testing.TB, dir string) []string {
@@ -199,9 +225,7 @@ func Rows(t testing.TB, dir string) []string {
 // Visible lists the data files of a sink, relative to it.
 func Visible(t testing.TB, dir string) []string {
 	t.Helper()
-	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
-	require.NoError(t, err)
-	objects, err := b.List(t.Context(), "")
+	objects, err := Bucket(t, dir).List(t.Context(), "")
 	require.NoError(t, err)
 	var names []string
 	for _, o := range objects {
@@ -215,7 +239,7 @@ func Visible(t testing.TB, dir string) []string {
 // FileRows reads one file of a sink, in its order.
 func FileRows(t testing.TB, dir, name string) []string {
 	t.Helper()
-	src, err := storage.OpenLocal(filepath.Join(dir, name))
+	src, err := Bucket(t, dir).Open(t.Context(), name)
 	require.NoError(t, err)
 	f, err := parquet.Open(t.Context(), src, memory.DefaultAllocator)
 	require.NoError(t, err)
@@ -252,8 +276,7 @@ func Digest(rows []string) string {
 // that names exactly the visible files of the run, and books that balance.
 func Clean(t testing.TB, dir string, run flow.RunID) *sink.Manifest {
 	t.Helper()
-	b, err := storage.NewBucket(t.Context(), dir, storage.S3Options{})
-	require.NoError(t, err)
+	b := Bucket(t, dir)
 	require.Eventually(t, func() bool { // whoever was late drops its own files after the end
 		staged, err := b.ListStaged(t.Context(), string(run))
 		return err == nil && len(staged) == 0
