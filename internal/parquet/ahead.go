@@ -18,19 +18,23 @@ const (
 )
 
 // lookAhead reads the row groups of a file over a network, each with few requests, and
-// the next one while the present one is decoded, as far as both fit the budget. A file on
-// a disk needs none of this: its bytes are read as they are decoded.
+// the next ones while the present one is decoded, as far as they fit the budget together.
+// A file on a disk needs none of this: its bytes are read as they are decoded.
 //
-//	row group    1        2        3
-//	fetch     ██████▁▁██████▁▁██████
-//	decode          ▔▔██████▔▔██████ ..
+//	fetch     111122223333
+//	               44445555
+//	decode        1111 2222 3333 ..
 type lookAhead struct {
 	f      *File
 	o      *ReadOptions
 	fetch  storage.FetchOptions
 	groups []groupRange // that are wanted, in order; nil: the file is at hand
-	next   *fetching    // of groups[0], when it has begun
+	begun  []*fetching  // of the first of groups
 }
+
+// aheadGroups bounds the row groups that are on their way: enough to hide the latency of
+// a store where they are small. Large ones are bounded by the budget.
+const aheadGroups = 4
 
 // groupRange is what is needed of one row group.
 type groupRange struct {
@@ -83,8 +87,8 @@ func (f *File) lookAhead(first, last int, o *ReadOptions) (*lookAhead, error) {
 // take returns where the bytes of a row group are, and how many of a column to read at
 // once. Row groups are taken in order.
 func (a *lookAhead) take(ctx context.Context, g int) (io.ReaderAt, int64, error) {
-	for len(a.groups) > 0 && a.groups[0].group < g {
-		a.stop() // wanted when it was planned, and covered by others since
+	for len(a.groups) > 0 && a.groups[0].group < g { // covered by others since it was planned
+		a.stop()
 		a.groups = a.groups[1:]
 	}
 	if len(a.groups) == 0 || a.groups[0].group != g {
@@ -95,11 +99,10 @@ func (a *lookAhead) take(ctx context.Context, g int) (io.ReaderAt, int64, error)
 		a.groups = a.groups[1:]
 		return a.f.src, distantBuffer, nil
 	}
-	if a.next == nil {
-		a.next = a.begin(ctx, now)
-	}
-	mine := a.next
-	a.next, a.groups = nil, a.groups[1:]
+	a.begin(ctx)
+	mine := a.begun[0]
+	a.begun, a.groups = a.begun[1:], a.groups[1:]
+	defer mine.cancel()
 	select {
 	case <-mine.done:
 	case <-ctx.Done():
@@ -107,14 +110,7 @@ func (a *lookAhead) take(ctx context.Context, g int) (io.ReaderAt, int64, error)
 		<-mine.done
 		return nil, 0, context.Cause(ctx)
 	}
-	mine.cancel()
-	if mine.err != nil {
-		return nil, 0, mine.err
-	}
-	if len(a.groups) > 0 && now.bytes+a.groups[0].bytes <= a.o.Budget {
-		a.next = a.begin(ctx, a.groups[0])
-	}
-	return mine.data, streamBuffer, nil
+	return mine.data, streamBuffer, mine.err
 }
 
 func (a *lookAhead) buffer() int64 {
@@ -124,23 +120,33 @@ func (a *lookAhead) buffer() int64 {
 	return streamBuffer
 }
 
-func (a *lookAhead) begin(ctx context.Context, r groupRange) *fetching {
-	ctx, cancel := context.WithCancel(ctx)
-	n := &fetching{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(n.done)
-		n.data, n.err = storage.Fetch(ctx, a.f.src, r.ranges, a.fetch)
-	}()
-	return n
+// begin begins to fetch the next row groups.
+func (a *lookAhead) begin(ctx context.Context) {
+	bytes := int64(0)
+	for i, r := range a.groups[:min(len(a.groups), aheadGroups)] {
+		if bytes += r.bytes; bytes > a.o.Budget {
+			return
+		}
+		if i < len(a.begun) {
+			continue
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		n := &fetching{cancel: cancel, done: make(chan struct{})}
+		a.begun = append(a.begun, n)
+		go func() {
+			defer close(n.done)
+			n.data, n.err = storage.Fetch(ctx, a.f.src, r.ranges, a.fetch)
+		}()
+	}
 }
 
 // stop ends what has begun and waits for it.
 func (a *lookAhead) stop() {
-	if a.next != nil {
-		a.next.cancel()
-		<-a.next.done
-		a.next = nil
+	for _, n := range a.begun {
+		n.cancel()
+		<-n.done
 	}
+	a.begun = nil
 }
 
 // leaves are the columns of the file that top-level columns are made of.

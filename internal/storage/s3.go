@@ -124,7 +124,7 @@ func newS3Client(ctx context.Context, bucket string, o S3Options) (*s3Client, er
 		if o.PathStyle != nil {
 			so.UsePathStyle = *o.PathStyle
 		}
-		so.APIOptions = append(so.APIOptions, countRequests)
+		so.APIOptions = append(so.APIOptions, observeAttempts)
 		if o.RequesterPays {
 			so.APIOptions = append(so.APIOptions, smithyhttp.AddHeaderValue("x-amz-request-payer", "requester"))
 		}

@@ -38,8 +38,15 @@ type Stats struct {
 	CPU         time.Duration `json:"cpu_ns"`      // of the working threads; 0 where the system cannot tell
 	Redelivered int64         `json:"redelivered"`
 	Errors      int64         `json:"errors"`
-	State       string        `json:"state"`                 // what it is doing, in one word
-	FirstRow    time.Duration `json:"first_row_ns,omitzero"` // from the start of the instance to its first row out
+
+	// Requests to a store over a network: each attempt, those of them that repeat an earlier
+	// one, and those that the store refused for being too many.
+	StoreRequests  int64 `json:"store_requests,omitempty"`
+	StoreRetries   int64 `json:"store_retries,omitempty"`
+	StoreThrottled int64 `json:"store_throttled,omitempty"`
+
+	State    string        `json:"state"`                 // what it is doing, in one word
+	FirstRow time.Duration `json:"first_row_ns,omitzero"` // from the start of the instance to its first row out
 }
 
 // Add adds the counters of another instance; the times of start and report
@@ -58,6 +65,9 @@ func (s *Stats) Add(o Stats) {
 	s.CPU += o.CPU
 	s.Redelivered += o.Redelivered
 	s.Errors += o.Errors
+	s.StoreRequests += o.StoreRequests
+	s.StoreRetries += o.StoreRetries
+	s.StoreThrottled += o.StoreThrottled
 	for op, n := range o.Dropped {
 		if s.Dropped == nil {
 			s.Dropped = map[string]int64{}
@@ -85,6 +95,7 @@ type Meter struct {
 
 	rowsIn, rowsOut, bytesIn, bytesOut, blocksIn, blocksOut, dead atomic.Int64
 	waitIn, working, waitOut, cpu, redelivered, errors, firstRow  atomic.Int64
+	storeRequests, storeRetries, storeThrottled                   atomic.Int64
 	state                                                         atomic.Pointer[string]
 
 	mu      sync.Mutex
@@ -203,6 +214,20 @@ func (m *Meter) waitedOut(d time.Duration) {
 	}
 }
 
+// StoreRequest counts one attempt of a request to a store over a network.
+func (m *Meter) StoreRequest(retry, throttled bool) {
+	if m == nil {
+		return
+	}
+	m.storeRequests.Add(1)
+	if retry {
+		m.storeRetries.Add(1)
+	}
+	if throttled {
+		m.storeThrottled.Add(1)
+	}
+}
+
 func (m *Meter) sent(msg *nats.Msg) {
 	if m != nil {
 		m.blocksOut.Add(1)
@@ -229,6 +254,7 @@ func (m *Meter) Stats() Stats {
 		BlocksIn: m.blocksIn.Load(), BlocksOut: m.blocksOut.Load(), Dead: m.dead.Load(),
 		WaitIn: time.Duration(m.waitIn.Load()), Working: time.Duration(m.working.Load()), WaitOut: time.Duration(m.waitOut.Load()),
 		CPU: time.Duration(m.cpu.Load()), Redelivered: m.redelivered.Load(), Errors: m.errors.Load(),
+		StoreRequests: m.storeRequests.Load(), StoreRetries: m.storeRetries.Load(), StoreThrottled: m.storeThrottled.Load(),
 		State: *m.state.Load(), FirstRow: time.Duration(m.firstRow.Load()),
 	}
 	m.mu.Lock()

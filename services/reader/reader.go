@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
 )
 
@@ -45,6 +46,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	meter, stopMeter := run.Meter(work, flow.SourceStage)
 	defer stopMeter()
 	meter.SetState("waiting")
+	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 	out, err := run.Output(flow.SourceStage, meter)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
 )
 
@@ -46,6 +47,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	meter, stopMeter := run.Meter(work, flow.SinkStage)
 	defer stopMeter()
 	meter.SetState("waiting")
+	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 
 	// The keeper also ends runs that never get a plan.
 	k := newKeeper(run, meter)

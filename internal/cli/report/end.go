@@ -95,4 +95,10 @@ func stages(w io.Writer, all []flow.StageSummary, instances bool) {
 		}
 	}
 	t.write(w)
+	for i := range all {
+		if s := &all[i].Total; s.StoreRequests > 0 {
+			fmt.Fprintf(w, "  %s: %s requests to the store, %s repeated, %s throttled\n",
+				all[i].Stage, figure.Rows(s.StoreRequests), figure.Rows(s.StoreRetries), figure.Rows(s.StoreThrottled))
+		}
+	}
 }
