@@ -3,6 +3,7 @@ package natstest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -45,11 +46,7 @@ func RewindStream(t testing.TB, js jetstream.JetStream, stream string, n int) {
 
 	cfg := info.Config
 	cfg.FirstSeq = state.FirstSeq
-	if err := js.DeleteStream(ctx, stream); err != nil {
-		t.Fatalf("natstest: rewind %s: %v", stream, err)
-	}
-	s, err = js.CreateStream(ctx, cfg)
-	if err != nil {
+	if s, err = recreate(ctx, js, cfg); err != nil {
 		t.Fatalf("natstest: rewind %s: %v", stream, err)
 	}
 	for _, m := range kept {
@@ -69,6 +66,28 @@ func RewindStream(t testing.TB, js jetstream.JetStream, stream string, n int) {
 		}
 		if got.Subject != want.Subject || !bytes.Equal(got.Data, want.Data) || !sameHeader(got.Header, want.Header) {
 			t.Fatalf("natstest: rewind %s: message %d is not what it was", stream, want.Sequence)
+		}
+	}
+}
+
+// storeFailed is what the server says when files are in the way of a new stream.
+const storeFailed = 10049
+
+// recreate deletes a stream and makes it anew, empty. The server removes a deleted
+// stream's files in the background, and until they are gone it cannot put away those of
+// another stream of that name: the next stream would find its messages again.
+func recreate(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
+	for {
+		if err := js.DeleteStream(ctx, cfg.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return nil, err
+		}
+		s, err := js.CreateStream(ctx, cfg)
+		if err == nil && s.CachedInfo().State.Msgs == 0 {
+			return s, nil
+		}
+		var api *jetstream.APIError
+		if err != nil && !(errors.As(err, &api) && api.ErrorCode == storeFailed) {
+			return nil, err
 		}
 	}
 }
