@@ -85,8 +85,7 @@ func recreate(ctx context.Context, js jetstream.JetStream, cfg jetstream.StreamC
 		if err == nil && s.CachedInfo().State.Msgs == 0 {
 			return s, nil
 		}
-		var api *jetstream.APIError
-		if err != nil && !(errors.As(err, &api) && api.ErrorCode == storeFailed) {
+		if api, ok := errors.AsType[*jetstream.APIError](err); err != nil && (!ok || api.ErrorCode != storeFailed) {
 			return nil, err
 		}
 	}
