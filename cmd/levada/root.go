@@ -87,7 +87,7 @@ a lock).`,
 			root.AddCommand(c)
 		}
 	}
-	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand())
+	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
 	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand())

@@ -81,6 +81,7 @@ func standing(ctx context.Context, srv *server, rec *flow.Record) (*report.Stand
 	if err != nil {
 		return nil, err
 	}
+	s.Collected = rec.Status != flow.StatusActive && run.Ledger.Seq() == 0
 	run.Ledger.View(func(l *ledger.State) {
 		sum := flow.Summarise(l, nil)
 		s.Summary, s.TasksRead = &sum, l.Extents()

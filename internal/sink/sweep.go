@@ -50,6 +50,15 @@ func (s *Sink) SweepEnded(ctx context.Context, run string) error {
 	return wrap("sweep temporaries of run "+run, err)
 }
 
+// Temporaries is how many temporary files of a run are here.
+func (s *Sink) Temporaries(ctx context.Context, run string) (int, error) {
+	if err := checkRun(run); err != nil {
+		return 0, err
+	}
+	files, err := s.bucket.ListStaged(ctx, run)
+	return len(files), wrap("list temporaries of "+s.URI(), err)
+}
+
 // Abandoned lists the other runs that have temporaries here. Those of them that have
 // ended, [Sink.SweepEnded] is for.
 func (s *Sink) Abandoned(ctx context.Context) ([]string, error) {

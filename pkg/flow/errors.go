@@ -15,6 +15,8 @@ var (
 	ErrNoRun = errors.New("run not found")
 	// ErrRunEnded is returned by calls that need a live run.
 	ErrRunEnded = errors.New("run has ended")
+	// ErrRunActive is returned by calls that need a run which has ended.
+	ErrRunActive = errors.New("run has not ended")
 	// ErrLedgerFull is returned by [Ledger.Append] when the ledger's stream has
 	// reached its size. It is never a conflict: somebody must enlarge the stream.
 	ErrLedgerFull = errors.New("ledger is full: raise max_bytes of its stream and the run goes on")

@@ -105,9 +105,9 @@ func (l *Ledger) Wait(ctx context.Context, cond func(*ledger.State) bool) error 
 	}
 }
 
-// Sync folds what the stream holds beyond the fold. A ledger stream that is gone
-// is made again, empty: then all work is owed anew, and the manifest, if there
-// is one, decides (rule 9).
+// Sync folds what the stream holds beyond the fold. The ledger stream of a live run that
+// is gone is made again, empty: then all work is owed anew, and the manifest, if there
+// is one, decides (rule 9). That of a run which has ended stays gone ([Conn.Collect]).
 func (l *Ledger) Sync(ctx context.Context) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
@@ -127,7 +127,7 @@ func (l *Ledger) sync(ctx context.Context) (bool, error) {
 	defer cancel()
 	stream, err := l.c.ctl.js.Stream(ctx, ledgerStream(l.rec.Run))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if Look(l, (*ledger.State).Status) == ledger.Ended {
+		if l.rec.Status != StatusActive || Look(l, (*ledger.State).Status) == ledger.Ended {
 			return false, nil // nothing more can be said about an ended run
 		}
 		l.c.log.WarnContext(ctx, "ledger is gone, made again", slog.String("run", string(l.rec.Run)))

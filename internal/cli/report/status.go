@@ -23,6 +23,7 @@ type Standing struct {
 	Submitted time.Time     `json:"submitted"`
 	Ended     time.Time     `json:"ended,omitzero"`
 	Summary   *flow.Summary `json:"summary"`
+	Collected bool          `json:"collected,omitempty"` // its ledger is gone: no tasks, commits and requeues are known
 	TasksRead int           `json:"tasks_read"`
 	Edges     []EdgeDepth   `json:"edges,omitempty"`
 	Commits   int           `json:"commits"`
@@ -62,11 +63,19 @@ func Status(w io.Writer, s *Standing, now time.Time) {
 	}
 	sum := s.Summary
 	if sum.Planned > 0 || sum.Tasks > 0 {
-		line("progress", "%s: %s of %s rows settled, %d of %d tasks read", figure.Percent(sum.Covered, sum.Planned),
-			figure.Rows(sum.Covered), figure.Rows(sum.Planned), s.TasksRead, sum.Tasks)
+		tasks := fmt.Sprintf(", %d of %d tasks read", s.TasksRead, sum.Tasks)
+		if s.Collected {
+			tasks = ""
+		}
+		line("progress", "%s: %s of %s rows settled%s", figure.Percent(sum.Covered, sum.Planned), figure.Rows(sum.Covered), figure.Rows(sum.Planned), tasks)
 	}
-	line("output", "%s: %s in %s, %s", s.Sink, figure.Plural(int64(sum.Files), "file"), figure.Plural(int64(s.Commits), "commit"), figure.Bytes(sum.Bytes))
-	line("requeues", "%d", s.Requeues)
+	if s.Collected {
+		line("output", "%s: %s, %s", s.Sink, figure.Plural(int64(sum.Files), "file"), figure.Bytes(sum.Bytes))
+		line("ledger", "removed by 'levada gc'")
+	} else {
+		line("output", "%s: %s in %s, %s", s.Sink, figure.Plural(int64(sum.Files), "file"), figure.Plural(int64(s.Commits), "commit"), figure.Bytes(sum.Bytes))
+		line("requeues", "%d", s.Requeues)
+	}
 	for i, e := range s.Edges {
 		name := ""
 		if i == 0 {
