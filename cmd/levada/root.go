@@ -88,7 +88,7 @@ a lock).`,
 		}
 	}
 	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
-	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand())
+	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.tapCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand())
 	root.AddCommand(a.generateCommand(), a.versionCommand())

@@ -111,6 +111,22 @@ func (s *Server) URL() string {
 // StoreDir is the directory under which JetStream keeps its files.
 func (s *Server) StoreDir() string { return filepath.Join(s.opts.StoreDir, server.JetStreamStoreDir) }
 
+// Interest is how many subscriptions a message on a subject reaches, that of a stream
+// included: evidence that somebody listens.
+func (s *Server) Interest(subject string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running == nil {
+		return 0
+	}
+	subs, err := s.running.Subsz(&server.SubszOptions{Subscriptions: true, Test: subject})
+	if err != nil {
+		s.t.Errorf("natstest: subscriptions to %s: %v", subject, err)
+		return 0
+	}
+	return len(subs.Subs)
+}
+
 // InProcessConn implements [nats.InProcessConnProvider]. It follows restarts, so
 // that a client reconnects to the server of the moment.
 func (s *Server) InProcessConn() (net.Conn, error) {
