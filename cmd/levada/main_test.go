@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"os/exec"
 	"strconv"
@@ -23,8 +24,24 @@ func TestScripts(t *testing.T) {
 			e.Setenv("NO_COLOR", "1")
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"exits": exits, "firstrun": firstRun},
 	})
+}
+
+// firstrun sets $RUN to the id of the first of the runs there are.
+func firstRun(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: firstrun")
+	}
+	ts.Check(ts.Exec("levada", "runs", "--json"))
+	var runs []struct {
+		Run string `json:"run"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &runs))
+	if len(runs) == 0 {
+		ts.Fatalf("there are no runs")
+	}
+	ts.Setenv("RUN", runs[0].Run)
 }
 
 // exits CODE COMMAND [ARG...] runs a command and checks its exit code.
