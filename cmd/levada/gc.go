@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -94,12 +93,9 @@ func (a *app) gc(ctx context.Context, state stateFlag, remote serverFlags, flags
 // collect removes what the ended runs of one server have left.
 func (a *app) collect(ctx context.Context, conn *flow.Conn, flags gcFlags) ([]report.Garbage, error) {
 	found := []report.Garbage{}
-	recs, err := conn.Records(ctx)
-	if err != nil && recs == nil {
-		return found, err
-	}
+	recs, err := a.records(ctx, conn)
 	if err != nil {
-		a.log.WarnContext(ctx, "some runs cannot be read, they are left alone", slog.Any("error", err))
+		return found, err
 	}
 	var errs []error
 	for _, r := range recs {
@@ -118,8 +114,8 @@ func (a *app) collect(ctx context.Context, conn *flow.Conn, flags gcFlags) ([]re
 	return found, errors.Join(errs...)
 }
 
-// collectRun removes what one run has left: first in its sink, then on the server, whose
-// streams say that there may be something left to do.
+// collectRun removes what one run has left: first in its sink, then on the server. While
+// the sink cannot be reached, the streams stay as well.
 func collectRun(ctx context.Context, conn *flow.Conn, r *flow.Record, dry bool) (report.Garbage, error) {
 	g := report.Garbage{Run: string(r.Run), Pipeline: r.Pipeline, Ended: r.Ended}
 	left, err := conn.Leftovers(ctx, r)

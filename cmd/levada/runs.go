@@ -77,12 +77,9 @@ func (a *app) runs(ctx context.Context, state stateFlag, remote serverFlags) ([]
 		return nil, err
 	}
 	defer conn.Close()
-	recs, err := conn.Records(ctx)
-	if err != nil && recs == nil {
-		return nil, err
-	}
+	recs, err := a.records(ctx, conn)
 	if err != nil {
-		a.log.WarnContext(ctx, "some runs cannot be listed", slog.Any("error", err))
+		return nil, err
 	}
 	for _, r := range recs {
 		l := report.Line{
@@ -96,6 +93,19 @@ func (a *app) runs(ctx context.Context, state stateFlag, remote serverFlags) ([]
 	}
 	slices.SortFunc(lines, func(a, b report.Line) int { return strings.Compare(a.Run, b.Run) })
 	return lines, nil
+}
+
+// records returns the runs that a server knows. Those that cannot be read are left out,
+// and logged.
+func (a *app) records(ctx context.Context, conn *flow.Conn) ([]*flow.Record, error) {
+	recs, err := conn.Records(ctx)
+	if err != nil && recs == nil {
+		return nil, err
+	}
+	if err != nil {
+		a.log.WarnContext(ctx, "some runs cannot be listed", slog.Any("error", err))
+	}
+	return recs, nil
 }
 
 func (a *app) printJSON(v any) error {
