@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/levada-data/levada/internal/cli/figure"
 )
 
 // table lays out cells in columns two spaces apart. Columns whose heading begins with
@@ -37,19 +39,6 @@ func (t *table) write(w io.Writer) {
 		}
 	}
 	for _, row := range t.rows {
-		var b strings.Builder
-		b.WriteString(t.indent)
-		for i, c := range row {
-			if i > 0 {
-				b.WriteString("  ")
-			}
-			fill := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			if t.right[i] {
-				b.WriteString(fill + c)
-			} else {
-				b.WriteString(c + fill)
-			}
-		}
-		fmt.Fprintln(w, strings.TrimRight(b.String(), " "))
+		fmt.Fprintln(w, strings.TrimRight(t.indent+figure.Line(row, width, t.right), " "))
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+
+	"github.com/levada-data/levada/internal/cli/figure"
 )
 
 // Printer writes batches one after the other.
@@ -49,6 +51,7 @@ type table struct {
 	w      io.Writer
 	schema *arrow.Schema
 	width  []int
+	right  []bool // numbers
 }
 
 func (t *table) Print(b arrow.RecordBatch) error {
@@ -57,7 +60,11 @@ func (t *table) Print(b arrow.RecordBatch) error {
 	}
 	heading := t.schema == nil || !t.schema.Equal(b.Schema())
 	if heading {
-		t.schema, t.width = b.Schema(), make([]int, b.NumCols())
+		t.schema, t.width, t.right = b.Schema(), make([]int, b.NumCols()), make([]bool, b.NumCols())
+		for j, f := range t.schema.Fields() {
+			id := f.Type.ID()
+			t.right[j] = arrow.IsInteger(id) || arrow.IsFloating(id) || arrow.IsDecimal(id)
+		}
 	}
 	cells := make([][]string, b.NumRows())
 	for i := range cells {
@@ -76,10 +83,10 @@ func (t *table) Print(b arrow.RecordBatch) error {
 	heading = t.widen(head) || heading
 	var text strings.Builder
 	if heading {
-		t.line(&text, head)
+		text.WriteString(figure.Line(head, t.width, t.right) + "\n")
 	}
 	for _, row := range cells {
-		t.line(&text, row)
+		text.WriteString(figure.Line(row, t.width, t.right) + "\n")
 	}
 	_, err := io.WriteString(t.w, text.String())
 	return err
@@ -94,23 +101,6 @@ func (t *table) widen(row []string) bool {
 		}
 	}
 	return wider
-}
-
-// line writes one row: numbers to the right, everything else to the left.
-func (t *table) line(to *strings.Builder, row []string) {
-	var line strings.Builder
-	for j, c := range row {
-		if j > 0 {
-			line.WriteString("  ")
-		}
-		fill := strings.Repeat(" ", t.width[j]-utf8.RuneCountInString(c))
-		if id := t.schema.Field(j).Type.ID(); arrow.IsInteger(id) || arrow.IsFloating(id) || arrow.IsDecimal(id) {
-			line.WriteString(fill + c)
-		} else {
-			line.WriteString(c + fill)
-		}
-	}
-	to.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
 func (t *table) Close() error { return nil }
