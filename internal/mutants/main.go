@@ -48,13 +48,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return report(results, stdout)
 }
 
-// report prints the sum and returns the exit code.
+// report prints the sum, with the failures once more where the end of a log shows them,
+// and returns the exit code.
 func report(results []result, w io.Writer) int {
 	count := map[verdict]int{}
 	for _, res := range results {
 		count[res.verdict]++
 	}
 	fmt.Fprintf(w, "%d passed, %d failed\n", count[killed], count[survived]+count[broken])
+	for _, res := range results {
+		if res.verdict != killed {
+			fmt.Fprintf(w, "%s: %s: %s\n", res.verdict, res.rule, res.detail)
+		}
+	}
 	switch {
 	case count[broken] > 0:
 		return 2

@@ -140,7 +140,8 @@ func TestTheExitCodeSaysWhatIsWrong(t *testing.T) {
 	require.Equal(t, 1, run(t.Context(), []string{"-root", root, path}, &out, &errs))
 	require.Contains(t, out.String(), "\n1 passed, 1 failed\n")
 	require.Equal(t, 0, run(t.Context(), []string{"-root", root, "-rule", "^ok$", path}, &out, &errs))
-	require.Equal(t, 2, report([]result{{verdict: broken}, {verdict: survived}}, &out))
+	require.Equal(t, 2, report([]result{{mutant: &mutant{rule: "1 once"}, verdict: broken}, {mutant: &mutant{rule: "4 fold"}, verdict: survived, detail: "passed: ^TestRule04"}}, &out))
+	require.Contains(t, out.String(), "SURVIVED: 4 fold: passed: ^TestRule04\n", "the end of the log names it")
 	require.Equal(t, 2, run(t.Context(), []string{path, path}, &out, &errs))
 	require.Equal(t, 2, run(t.Context(), []string{"absent.tsv"}, &out, &errs))
 }

@@ -50,7 +50,8 @@ func TestRule07Dead_LetterOfAnOutrunAttempt(t *testing.T) {
 	h.publish(0, 0)
 	p1 := h.start(flaky())
 	g.await(t) // published, not acked
-	go g.release()
+	p1.Conn.Close() // it cannot ack
+	g.release()
 	p1.Kill()
 	h.start(flaky()) // gets the block again when the ack wait is over
 	require.Eventually(t, func() bool { return attempts.Load() == 2 }, stack.Limit, 5*time.Millisecond)

@@ -156,7 +156,8 @@ func TestRule08Anyone_EndsTheRun(t *testing.T) {
 	h.committed(1)
 	h.extent(0)
 	g.await(t)
-	go g.release() // the dead process' goroutine must end too
+	w1.Conn.Close() // it can do nothing more
+	g.release()     // its goroutine must end too
 	w1.Kill()
 	h.writer()
 	h.exact()
@@ -189,8 +190,9 @@ func TestRule09Manifest_OutranksTheLedger(t *testing.T) {
 	h.extent(0)
 	h.publish(0, 0)
 	w1 := h.writer()
-	g.await(t) // manifest written, a file revealed
-	go g.release()
+	g.await(t)      // manifest written, a file revealed
+	w1.Conn.Close() // it cannot seal: the commit is the ledger's last entry
+	g.release()
 	w1.Kill()
 	h.Server.LosePower(t, "levada-ledger-"+string(h.run.Run), 1) // the commit
 	h.writer()
