@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -44,7 +46,7 @@ func (s *serverFlags) bind(cmd *cobra.Command) {
 // bindStreams binds what processes say that make streams or consumers.
 func (s *serverFlags) bindStreams(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.IntVar(&s.replicas, "replicas", 1, "copies of every stream and bucket in a cluster: 1, 3 or 5")
+	f.IntVar(&s.replicas, "replicas", 0, "copies of every stream and bucket in a cluster: 1, 3 or 5 (or $LEVADA_REPLICAS; 1 without either)")
 }
 
 // named reports that the command line names a server.
@@ -133,6 +135,19 @@ func redacted(urls string) string {
 	return strings.Join(parts, ",")
 }
 
+// copies is how many replicas streams get: as the flag says, or the environment.
+func (a *app) copies(flag int) (int, error) {
+	text := cmp.Or(a.getenv("LEVADA_REPLICAS"), "1")
+	if flag != 0 {
+		text = strconv.Itoa(flag)
+	}
+	switch text {
+	case "1", "3", "5":
+		return strconv.Atoi(text)
+	}
+	return 0, usagef("--replicas or $LEVADA_REPLICAS: must be 1, 3 or 5, not %q", text)
+}
+
 // connect opens a connection to the named server. While there is no server, it tries
 // again until patience is over: services start in any order.
 func (a *app) connect(ctx context.Context, flags serverFlags, cfg flow.Config, patience time.Duration) (*flow.Conn, error) {
@@ -140,7 +155,10 @@ func (a *app) connect(ctx context.Context, flags serverFlags, cfg flow.Config, p
 	if err != nil {
 		return nil, err
 	}
-	cfg.Replicas, cfg.AckWait = flags.replicas, flags.ackWait
+	cfg.AckWait = flags.ackWait
+	if cfg.Replicas, err = a.copies(flags.replicas); err != nil {
+		return nil, err
+	}
 	deadline := time.Now().Add(patience)
 	for said := false; ; {
 		conn, err := flow.Connect(ctx, dial, cfg, a.log)

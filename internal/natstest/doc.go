@@ -11,6 +11,9 @@
 //	...
 //	s.Restart() // clients reconnect; streams, consumers and their state are kept
 //
+// [NewCluster] gives several servers with one JetStream, whose streams can have replicas
+// and change their leaders.
+//
 // A [Proxy] sits between clients and a server and reads the NATS protocol frame by
 // frame, so that a test can lose, hold back or delay just the message it means: the
 // answer to one publish, a request, everything in one direction.

@@ -58,6 +58,14 @@ func Configure(f func(*server.Options)) Option { return f }
 // New starts a server and waits until it is ready. It ends with the test.
 func New(t testing.TB, opts ...Option) *Server {
 	t.Helper()
+	s := prepare(t, opts)
+	s.Restart()
+	return s
+}
+
+// prepare returns a server that has not started. It ends with the test.
+func prepare(t testing.TB, opts []Option) *Server {
+	t.Helper()
 	s := &Server{t: t, opts: server.Options{
 		ServerName:         "natstest",
 		DontListen:         true,
@@ -75,12 +83,6 @@ func New(t testing.TB, opts ...Option) *Server {
 		o(&s.opts)
 	}
 	t.Cleanup(s.Shutdown)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running = s.start(s.opts)
-	if addr, ok := s.running.Addr().(*net.TCPAddr); ok {
-		s.opts.Port = addr.Port // a restart must answer where the clients look
-	}
 	return s
 }
 
@@ -223,4 +225,7 @@ func (s *Server) Restart() {
 	defer s.mu.Unlock()
 	s.stop()
 	s.running = s.start(s.opts)
+	if addr, ok := s.running.Addr().(*net.TCPAddr); ok {
+		s.opts.Port = addr.Port // a restart must answer where the clients look
+	}
 }

@@ -29,7 +29,7 @@ func DialURL(url string, own ...nats.Option) Dialer {
 type Config struct {
 	Name     string        // of this process in the server's connection list; "levada" when empty
 	Instance string        // unique name of this process; a random one when empty
-	Replicas int           // of every stream and bucket; 1 when 0
+	Replicas int           // of the buckets, and of the streams of the runs it submits; 1 when 0
 	AckWait  time.Duration // after which an unsettled block is delivered again; 30 s when 0
 	Window   int64         // bytes of blocks in flight per stage and direction; 8 MiB when 0
 	Timeout  time.Duration // of one request to the server; 5 s when 0

@@ -64,7 +64,7 @@ func (r *Run) input(stream jetstream.StreamConfig, name string, window int, mete
 		consumer: jetstream.ConsumerConfig{
 			Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.cfg.AckWait,
 			MaxDeliver: -1, MaxAckPending: 1 << 20, MaxWaiting: 1 << 16, // more than any hold (rule 16); never the default of 1000
-			Replicas: c.cfg.Replicas,
+			// Replicas: as many as the stream's.
 		},
 		ready: make(chan *Delivery, window), credit: window, freed: make(chan struct{}, 1), live: map[*Delivery]struct{}{},
 	}
@@ -93,7 +93,10 @@ func (in *Input) giveBack() {
 }
 
 func (in *Input) fetch(ctx context.Context) {
-	var cons jetstream.Consumer
+	var (
+		cons  jetstream.Consumer
+		quiet time.Time // since when the consumer does not answer, though it is there
+	)
 	for n := 0; ctx.Err() == nil; {
 		want, err := in.wanted(ctx)
 		if err != nil {
@@ -117,6 +120,15 @@ func (in *Input) fetch(ctx context.Context) {
 		got, err := in.pull(ctx, cons, want)
 		if got > 0 {
 			n = 0
+		}
+		switch {
+		case !errors.Is(err, nats.ErrNoResponders):
+			quiet = time.Time{}
+		case quiet.IsZero():
+			quiet = time.Now()
+		case time.Since(quiet) > in.c.cfg.AckWait:
+			in.replace(ctx)
+			quiet = time.Time{}
 		}
 		if err != nil && ctx.Err() == nil {
 			in.c.log.DebugContext(ctx, "fetch repeated", slog.String("stream", in.stream.Name), slog.Any("error", err))
@@ -143,6 +155,18 @@ func (in *Input) open(ctx context.Context) (jetstream.Consumer, error) {
 	}
 	// On the connection for blocks: a pull's replies arrive where it was asked.
 	return in.c.in.js.CreateOrUpdateConsumer(ctx, in.stream.Name, in.consumer)
+}
+
+// replace removes a consumer that has no leader and gets none, so that the next open
+// makes a new one. Replicas of a consumer that was young when servers died can stay
+// without a leader for ever (seen with nats-server 2.15.2: made, a server killed before
+// the first election, another one as the first came back). Nothing is lost: what was
+// delivered and not settled is delivered again, which an ack wait of silence would have
+// done as well.
+func (in *Input) replace(ctx context.Context) {
+	err := in.c.ctl.js.DeleteConsumer(ctx, in.stream.Name, in.consumer.Durable)
+	in.c.log.WarnContext(ctx, "consumer does not answer, made again", slog.String("stream", in.stream.Name),
+		slog.String("consumer", in.consumer.Durable), slog.Any("error", err))
 }
 
 // fetchWait is how long one pull waits at the server; short, so that a consumer

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -37,6 +38,8 @@ type Record struct {
 	// Edges in the order of the flow; the first is [SourceStage].
 	Edges       []Edge `json:"edges"`
 	LedgerBytes int64  `json:"ledger_bytes,omitzero"` // bound of the ledger's stream; 256 MiB when 0
+	// Replicas of each stream of the run; when 0, Submit takes [Config.Replicas].
+	Replicas int `json:"replicas,omitzero"`
 	// BlockBytes bounds a block's payload, for all stages alike.
 	BlockBytes int64 `json:"block_bytes"`
 	// RequeueAfter is how long the ledger may stand still, with nothing on its way,
@@ -50,6 +53,8 @@ type Record struct {
 
 // recordVersion is the version of Record this package reads and writes.
 const recordVersion = 1
+
+func (r *Record) replicas() int { return max(r.Replicas, 1) }
 
 // Upstream returns the stage whose edge the given stage (or [SinkStage]) reads,
 // and "" for an unknown one.
@@ -74,16 +79,15 @@ func (c *Conn) bucket(ctx context.Context, name string) (jetstream.KeyValue, err
 	if kv != nil {
 		return kv, nil
 	}
-	kv, err := c.ctl.js.KeyValue(ctx, name)
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		kv, err = c.ctl.js.CreateKeyValue(ctx, jetstream.KeyValueConfig{
-			Bucket: name, History: 8, Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, MaxBytes: 64 << 20,
-		})
+	cfg := c.bucketConfig(name)
+	if err := c.ensureStream(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
+	if err := c.replicate(ctx, cfg.Name); err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", name, err)
+	}
+	kv, err := c.ctl.js.KeyValue(ctx, name)
 	if err != nil {
-		if isNoSpace(err) {
-			return nil, &StoreError{Stream: "KV_" + name, Want: 64 << 20, Have: c.StoreLeft(ctx), Err: err}
-		}
 		return nil, fmt.Errorf("open bucket %s: %w", name, err)
 	}
 	c.mu.Lock()
@@ -122,6 +126,7 @@ func (c *Conn) Submit(ctx context.Context, r Record) error {
 	if !r.Run.Valid() {
 		return fmt.Errorf("submit run %q: the id is not a lower-case ULID", r.Run)
 	}
+	r.Replicas = cmp.Or(r.Replicas, c.cfg.Replicas)
 	if len(r.Edges) == 0 || r.BlockBytes <= 0 || r.RequeueAfter <= 0 {
 		return fmt.Errorf("submit run %s: edges, block bytes and requeue time must be set", r.Run)
 	}

@@ -16,6 +16,7 @@ const (
 	tasksBytes  = 64 << 20
 	ledgerBytes = 256 << 20
 	deadBytes   = 256 << 20
+	bucketBytes = 64 << 20
 	dedupe      = 2 * time.Minute // saves work only; nothing rests on it
 )
 
@@ -40,7 +41,7 @@ func (c *Conn) ledgerConfig(r *Record) jetstream.StreamConfig {
 		Name: ledgerStream(r.Run), Subjects: []string{LedgerSubject(r.Run)},
 		Description: "the ledger of one run: append-only, the truth about it",
 		Retention:   jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: cmp.Or(r.LedgerBytes, ledgerBytes),
-		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, DenyPurge: true, DenyDelete: true, Duplicates: time.Second,
+		Storage: jetstream.FileStorage, Replicas: r.replicas(), DenyPurge: true, DenyDelete: true, Duplicates: time.Second,
 	}
 }
 
@@ -49,7 +50,7 @@ func (c *Conn) tasksConfig(r *Record) jetstream.StreamConfig {
 		Name: tasksStream(r.Run), Subjects: []string{TasksSubject(r.Run)},
 		Description: "tasks that wait for a reader",
 		Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: tasksBytes,
-		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
+		Storage: jetstream.FileStorage, Replicas: r.replicas(), Duplicates: dedupe,
 	}
 }
 
@@ -58,7 +59,7 @@ func (c *Conn) edgeConfig(r *Record, e Edge) jetstream.StreamConfig {
 		Name: blocksStream(r.Run, e.Stage), Subjects: []string{subjectRoot + ".blocks." + string(r.Run) + "." + e.Stage + ".>"},
 		Description: "blocks between two stages: bounded, disposable",
 		Retention:   jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew, MaxBytes: e.MaxBytes,
-		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
+		Storage: jetstream.FileStorage, Replicas: r.replicas(), Duplicates: dedupe,
 	}
 }
 
@@ -67,8 +68,38 @@ func (c *Conn) deadConfig(r *Record) jetstream.StreamConfig {
 		Name: deadStream(r.Run), Subjects: []string{subjectRoot + ".dead." + string(r.Run) + ".>"},
 		Description: "rows that a stage could not process: inspect, fix, replay",
 		Retention:   jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxBytes: deadBytes,
+		Storage: jetstream.FileStorage, Replicas: r.replicas(), Duplicates: dedupe,
+	}
+}
+
+// bucketConfig is what nats.go makes of a KV bucket (ADR-8 of nats-architecture-and-design)
+// but for one thing: a get is answered by the leader, never by a replica that may lag.
+// What a run's record says decides who may write, and a process that has just submitted
+// a run must find it.
+func (c *Conn) bucketConfig(name string) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name: "KV_" + name, Subjects: []string{"$KV." + name + ".>"},
+		MaxMsgsPerSubject: 8, MaxBytes: bucketBytes, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true,
 		Storage: jetstream.FileStorage, Replicas: c.cfg.Replicas, Duplicates: dedupe,
 	}
+}
+
+// replicate raises the replicas of a stream that all runs share to what this process is
+// told: who opened it first may have known less. They are never lowered.
+func (c *Conn) replicate(ctx context.Context, name string) error {
+	s, err := c.ctl.js.Stream(ctx, name)
+	if err != nil {
+		return err
+	}
+	cfg := s.CachedInfo().Config
+	if cfg.Replicas >= c.cfg.Replicas {
+		return nil
+	}
+	cfg.Replicas = c.cfg.Replicas
+	if _, err := c.ctl.js.UpdateStream(ctx, cfg); err != nil {
+		return fmt.Errorf("raise replicas of stream %s to %d: %w", name, cfg.Replicas, err)
+	}
+	return nil
 }
 
 // ensureStream creates a stream if it is absent. One that is there stays as it

@@ -49,7 +49,7 @@ func TestRule07Dead_LetterOfAnOutrunAttempt(t *testing.T) {
 	g := h.stopAt(fault.TransformAckBefore)
 	h.publish(0, 0)
 	p1 := h.start(flaky())
-	g.await(t) // published, not acked
+	g.await(t)      // published, not acked
 	p1.Conn.Close() // it cannot ack
 	g.release()
 	p1.Kill()

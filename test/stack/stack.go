@@ -34,33 +34,57 @@ import (
 // Limit bounds every wait of a test: far longer than what is waited for takes.
 const Limit = 20 * time.Second
 
-// Stack is a server and what runs against it.
+// Stack is a server, or a cluster of them, and what runs against it.
 type Stack struct {
-	Server *natstest.Server
-	Log    *slog.Logger
+	Server  *natstest.Server  // nil with a cluster
+	Cluster *natstest.Cluster // nil with a single server
+	Log     *slog.Logger
+
+	dial flow.Dialer
+	// config is how the processes of a test talk to the server: short waits, so that
+	// what is lost is found soon.
+	config flow.Config
 }
 
 // New starts a server. It ends with the test.
 func New(t testing.TB, opts ...natstest.Option) *Stack {
 	t.Helper()
-	s := &Stack{Server: natstest.New(t, opts...), Log: slog.New(slog.DiscardHandler)}
+	s := fresh()
+	s.Server = natstest.New(t, opts...)
+	s.dial = s.Server.Dial
+	return s
+}
+
+// NewCluster starts three servers; all streams have a replica on each. They end with
+// the test.
+func NewCluster(t testing.TB, opts ...natstest.Option) *Stack {
+	t.Helper()
+	const servers = 3
+	s := fresh()
+	s.Cluster = natstest.NewCluster(t, servers, opts...)
+	s.dial = s.Cluster.Dial
+	s.config.Replicas = servers
+	return s
+}
+
+func fresh() *Stack {
+	s := &Stack{Log: slog.New(slog.DiscardHandler), config: flow.Config{AckWait: 2 * time.Second, Timeout: time.Second}}
 	if os.Getenv("LEVADA_TEST_LOG") != "" {
 		s.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
 	return s
 }
 
-// Config is how the processes of a test talk to the server: short waits, so that what
-// is lost is found soon.
-func Config() flow.Config {
-	return flow.Config{AckWait: 2 * time.Second, Timeout: time.Second}
-}
-
 // Connect opens connections of a process that serves nothing. It closes with the test.
+// Like a command of levada it is patient: servers that elect a leader do not answer.
 func (s *Stack) Connect(t testing.TB) *flow.Conn {
 	t.Helper()
-	c, err := flow.Connect(t.Context(), s.Server.Dial, Config(), s.Log)
-	require.NoError(t, err)
+	var c *flow.Conn
+	require.Eventually(t, func() bool {
+		var err error
+		c, err = flow.Connect(t.Context(), s.dial, s.config, s.Log)
+		return err == nil
+	}, Limit, 10*time.Millisecond, "no server answers")
 	t.Cleanup(c.Close)
 	return c
 }
@@ -78,13 +102,13 @@ type Process struct {
 // Start serves roles as one process would. It is killed with the test.
 func (s *Stack) Start(t testing.TB, roles ...flow.Role) *Process {
 	t.Helper()
-	return s.StartOn(t, s.Server.Dial, roles...)
+	return s.StartOn(t, s.dial, roles...)
 }
 
 // StartOn is Start over another way to the server, a proxy for example.
 func (s *Stack) StartOn(t testing.TB, dial flow.Dialer, roles ...flow.Role) *Process {
 	t.Helper()
-	conn, err := flow.Connect(t.Context(), dial, Config(), s.Log)
+	conn, err := flow.Connect(t.Context(), dial, s.config, s.Log)
 	require.NoError(t, err)
 	intake, drain := context.WithCancel(context.WithoutCancel(t.Context()))
 	work, kill := context.WithCancel(context.WithoutCancel(t.Context()))
