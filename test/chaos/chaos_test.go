@@ -54,6 +54,9 @@ func TestChaos(t *testing.T) {
 			t.Fatalf("round %d: %v\nrun it alone: make chaos, with -args -chaos.seed=%d -chaos.rows=%d -chaos.round=%d -chaos.points=%s\nlogs, store and output: %s",
 				n, err, *seed, *rows, n, r.pointNames(), r.dir)
 		}
+		if r.store != nil {
+			t.Logf("round %d: the store's faults: %v", n, r.store.faults())
+		}
 		t.Logf("round %d: done with %d faults in %v, %d looks at the output", n, r.fleet.faults(), r.took.Round(10*time.Millisecond), r.watcher.looks)
 		if os.Getenv("CHAOS_KEEP") == "" {
 			require.NoError(t, os.RemoveAll(r.dir))
@@ -85,7 +88,8 @@ type round struct {
 	points []fault.Name
 	rng    *rand.Rand
 	tally  *tally
-	gentle bool // see injector
+	gentle bool   // see injector
+	store  *store // where the data is; nil when it is in directories
 
 	fleet   *fleet
 	watcher *watcher
@@ -98,12 +102,16 @@ func newRound(g *rig, n int, t *tally) *round {
 	rng := rand.New(rand.NewPCG(*seed, uint64(n)))
 	r := &round{rig: g, n: n, dir: filepath.Join(g.dir, fmt.Sprintf("round-%04d", n)), rng: rng, tally: t, gentle: n%4 < 2}
 	r.job = job{
-		name: "chaos", input: g.input, output: filepath.Join(r.dir, "out"), mode: "error", visibility: "file",
+		name: "chaos", input: g.input, output: local(filepath.Join(r.dir, "out")), mode: "error", visibility: "file",
 		stages: 1 + rng.IntN(2), above: []float64{20, 20, 120, 400}[rng.IntN(4)], codec: []string{"zstd", "snappy"}[rng.IntN(2)],
 		maxAge: 500*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond,
 	}
 	if n%2 == 0 {
 		r.job.mode, r.job.visibility = "overwrite", "run"
+	}
+	if n%3 == 2 {
+		r.store = g.store
+		r.job.input, r.job.output = g.store.input, g.store.place(fmt.Sprintf("round-%04d", n))
 	}
 	r.points = t.draw(rng)
 	if *onlyPoints != "" {
@@ -124,8 +132,8 @@ func (r *round) pointNames() string {
 }
 
 func (r *round) String() string {
-	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %d stages, amount > %v, visibility %s, mode %s, streams deleted: %v",
-		*seed, r.n, r.pointNames(), r.job.stages, r.job.above, r.job.visibility, r.job.mode, !r.gentle)
+	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %s, %d stages, amount > %v, visibility %s, mode %s, streams deleted: %v",
+		*seed, r.n, r.pointNames(), r.job.output.kind(), r.job.stages, r.job.above, r.job.visibility, r.job.mode, !r.gentle)
 }
 
 // play runs the round to its end and checks it.
@@ -139,7 +147,7 @@ func (r *round) play(ctx context.Context) (err error) {
 		return err
 	}
 	if r.job.mode == "overwrite" {
-		if err := os.CopyFS(r.job.output, os.DirFS(r.rig.old)); err != nil {
+		if err := os.CopyFS(r.job.output.dir, os.DirFS(r.rig.old)); err != nil {
 			return err
 		}
 	}
@@ -158,6 +166,10 @@ func (r *round) play(ctx context.Context) (err error) {
 			f.abandon()
 		}
 	}()
+	if r.store != nil {
+		r.store.trouble(r.rng.Uint64())
+		defer r.store.Judge(nil)
+	}
 	run, err := r.rig.ask(ctx, "submit", spec, "--nats", f.broker.url())
 	if err != nil {
 		return err
@@ -170,7 +182,7 @@ func (r *round) play(ctx context.Context) (err error) {
 	}
 	defer follower.kill()
 
-	old, err := dataFiles(r.job.output)
+	old, err := dataFiles(r.job.output.dir)
 	if err != nil {
 		return err
 	}

@@ -11,13 +11,15 @@
 //	broker      SIGKILL of nats-server, and a restart on the same store
 //	delete      of the stream between two stages, of the task queue, or of a consumer
 //
-// Each round is a run of its own on a server of its own. What must hold:
+// Each round is a run of its own on a server of its own. Every third reads and writes a
+// bucket of a real S3 server, whose answers are late, wrong, cut off or lost now and then,
+// beside all of the above. What must hold:
 //
 //   - The run ends as done, and who follows it exits with 0.
 //   - The rows of the output, with their computed columns, are as a multiset those that
 //     DuckDB computes from the input.
 //   - The manifest names exactly the files that are there, with their lengths, hashes and
-//     rows; no temporary file is left; the books balance.
+//     rows; no temporary file and no unfinished upload is left; the books balance.
 //   - At every moment, nothing is visible that no standing commit (visibility: file) or no
 //     manifest (visibility: run) names; and an old output that is being replaced is whole
 //     until the manifest of the new one is there.

@@ -55,13 +55,13 @@ func newEmbedded(t *testing.T, g *rig, n int, rng *rand.Rand) *embedded {
 	e := &embedded{rig: g, dir: filepath.Join(g.dir, fmt.Sprintf("embedded-%d", n))}
 	e.spec, e.state, e.log = filepath.Join(e.dir, "spec.yaml"), filepath.Join(e.dir, "state"), filepath.Join(e.dir, "levada.log")
 	e.job = job{
-		name: "embedded", input: g.input, output: filepath.Join(e.dir, "out"), stages: 1, above: 20, codec: "snappy",
+		name: "embedded", input: g.input, output: local(filepath.Join(e.dir, "out")), stages: 1, above: 20, codec: "snappy",
 		mode: "error", visibility: "file", maxAge: 500*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond,
 	}
 	require.NoError(t, os.MkdirAll(e.dir, 0o755))
 	if n%2 == 0 {
 		e.job.mode, e.job.visibility = "overwrite", "run"
-		require.NoError(t, os.CopyFS(e.job.output, os.DirFS(g.old)))
+		require.NoError(t, os.CopyFS(e.job.output.dir, os.DirFS(g.old)))
 	}
 	require.NoError(t, os.WriteFile(e.spec, []byte(e.job.spec()), 0o644))
 	return e

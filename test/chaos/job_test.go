@@ -15,14 +15,15 @@ const second = time.Second
 
 // job is a pipeline over the customers, and what must come out of it.
 type job struct {
-	name          string
-	input, output string
-	stages        int     // transforms, 1 or 2
-	above         float64 // the amount that the filter keeps
-	codec         string
-	mode          string
-	visibility    string
-	maxAge        time.Duration
+	name       string
+	input      place // a glob
+	output     place
+	stages     int     // transforms, 1 or 2
+	above      float64 // the amount that the filter keeps
+	codec      string
+	mode       string
+	visibility string
+	maxAge     time.Duration
 }
 
 // stageNames are the producers of edges behind the source.
@@ -58,7 +59,7 @@ policies:
   requeue_after: 1s
   block_bytes: 64KiB
   edge_bytes: 16MiB
-`, j.name, j.input, stages, more, j.output, j.codec, j.mode, j.visibility, j.maxAge)
+`, j.name, j.input.uri, stages, more, j.output.uri, j.codec, j.mode, j.visibility, j.maxAge)
 }
 
 // check compares the output with what DuckDB makes of the input, and with the run's
@@ -66,14 +67,14 @@ policies:
 func (j *job) check(ctx context.Context, run string) error {
 	expect := fmt.Sprintf(`SELECT id, country, amount * 0.92::DOUBLE AS eur, visits + visits AS twice,
 		CASE WHEN visits > 0 THEN amount / visits ELSE 0.0::DOUBLE END AS per_visit, note
-		FROM read_parquet('%s') WHERE amount > %.1f`, j.input, j.above)
+		FROM read_parquet('%s') WHERE amount > %.1f`, j.input.dir, j.above)
 	got := fmt.Sprintf(`SELECT id, country, eur, twice, per_visit, note
-		FROM read_parquet('%s', hive_partitioning = true, hive_types = {'country': VARCHAR})`, filepath.Join(j.output, "**", "*.parquet"))
+		FROM read_parquet('%s', hive_partitioning = true, hive_types = {'country': VARCHAR})`, filepath.Join(j.output.dir, "**", "*.parquet"))
 	if err := oracle.SameRows(ctx, expect, got, "id"); err != nil {
 		return fmt.Errorf("rows: %w", err)
 	}
-	if err := oracle.Whole(ctx, j.output, run); err != nil {
+	if err := oracle.Whole(ctx, j.output.dir, run); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
-	return nil
+	return j.output.clean(ctx, run)
 }

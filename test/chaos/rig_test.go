@@ -18,7 +18,8 @@ type rig struct {
 	dir    string // everything is below it
 	levada string // the binary
 	nats   string // the nats-server binary
-	input  string // glob of the table
+	input  place  // glob of the table
+	store  *store // a bucket with the same table
 	old    string // the output of an earlier run, to be replaced
 }
 
@@ -47,13 +48,15 @@ func newRig(t *testing.T, rows int64) *rig {
 	g.must(t, "go", "build", "-o", g.nats, "github.com/nats-io/nats-server/v2")
 	g.must(t, g.levada, "generate", "customers", "--rows", fmt.Sprint(rows), "--files", "8", "--rows-per-group", fmt.Sprint(rows/37+1),
 		"--seed", fmt.Sprint(*seed), "--out", filepath.Join(g.dir, "customers"), "--no-progress")
-	g.input = filepath.Join(g.dir, "customers", "*.parquet")
+	customers := filepath.Join(g.dir, "customers")
+	g.input = local(filepath.Join(customers, "*.parquet"))
+	g.store = newStore(t, customers)
 
 	// An output to replace: of other rows with the same ids, so that one that stays is seen.
 	g.must(t, g.levada, "generate", "customers", "--rows", "20000", "--files", "2", "--seed", fmt.Sprint(*seed+1),
 		"--out", filepath.Join(g.dir, "others"), "--no-progress")
 	g.old = filepath.Join(g.dir, "old")
-	job := job{name: "old", input: filepath.Join(g.dir, "others", "*.parquet"), output: g.old, stages: 1, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
+	job := job{name: "old", input: local(filepath.Join(g.dir, "others", "*.parquet")), output: local(g.old), stages: 1, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
 	spec := filepath.Join(g.dir, "old.yaml")
 	require.NoError(t, os.WriteFile(spec, []byte(job.spec()), 0o644))
 	g.must(t, g.levada, "run", spec, "--state-dir", filepath.Join(g.dir, "old-state"), "--no-progress")

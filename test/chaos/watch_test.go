@@ -77,7 +77,7 @@ func (w *watcher) watch() error {
 func (w *watcher) look(run *flow.Run) error {
 	// The output first: what is visible now was committed before, so a ledger read
 	// afterwards has it.
-	visible, err := dataFiles(w.job.output)
+	visible, err := dataFiles(w.job.output.dir)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (w *watcher) look(run *flow.Run) error {
 
 // manifest reports that the run's manifest is there.
 func (w *watcher) manifest() bool {
-	_, err := os.Stat(filepath.Join(w.job.output, "_levada", "manifest-"+string(w.run)+".json"))
+	_, err := os.Stat(filepath.Join(w.job.output.dir, "_levada", "manifest-"+string(w.run)+".json"))
 	return err == nil
 }
 
