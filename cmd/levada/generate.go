@@ -58,6 +58,7 @@ bytes.`,
 	f.Int64Var(&o.RowsPerGroup, "rows-per-group", 1<<16, "rows of a row group")
 	f.Uint64Var(&o.Seed, "seed", 0, "another one makes other customers")
 	f.StringVar(&o.Dir, "out", "", "directory to write to; made if it is absent")
+	f.BoolVar(&o.Keep, "keep", false, "leave files that are there already")
 	f.BoolVar(&quiet, "no-progress", false, "show no progress")
 	return cmd
 }

@@ -65,8 +65,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run a pipeline to its end",
 		Long: `Runs a pipeline with a NATS server and all roles in this process, and needs nothing
 else. Stopped by Ctrl-C, a kill or a power cut, the same command goes on where it
-stopped. With --nats, it submits the pipeline to a server whose readers, transforms
-and writers do the work, and follows the run.`,
+stopped. With --nats, --context or $NATS_URL, it submits the pipeline to a server whose
+readers, transforms and writers do the work, and follows the run.`,
 		Example: `  levada run pipeline.yaml
   levada run pipeline.yaml --nats nats://127.0.0.1:4222`,
 		Args: takes("FILE"),
@@ -74,7 +74,7 @@ and writers do the work, and follows the run.`,
 			if err := a.limitMemory(local.memory); err != nil {
 				return err
 			}
-			if remote.named() {
+			if remote.named() || a.serverInEnvironment() {
 				return a.runRemote(cmd.Context(), args[0], remote, unchecked)
 			}
 			limit := int64(0)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -105,6 +106,22 @@ func TestCustomersLeavesNoPartOfAFile(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// What is there may be read by a run at this moment.
+func TestCustomersKeepsWhatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	o := generate.Options{Rows: 100, Files: 2, Dir: dir, Keep: true}
+	theirs := filepath.Join(dir, "customers-0001.parquet")
+	require.NoError(t, os.WriteFile(theirs, []byte("theirs"), 0o600))
+	var done atomic.Int64
+	_, err := generate.Customers(t.Context(), o, func(rows int64) { done.Store(max(rows, done.Load())) })
+	require.NoError(t, err)
+	require.EqualValues(t, 100, done.Load())
+	data, err := os.ReadFile(theirs)
+	require.NoError(t, err)
+	require.Equal(t, "theirs", string(data))
+	require.FileExists(t, filepath.Join(dir, "customers-0000.parquet"))
 }
 
 func TestCustomersRefusesMoreFilesThanRows(t *testing.T) {
