@@ -118,6 +118,12 @@ interop: build $(VENV)/.ready ## read live blocks from Python
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  go test -tags interop -count=1 -timeout 10m ./test/interop
 
+.PHONY: compose
+compose: build $(VENV)/.ready ## run docker-compose.yml, scale it, kill it, take it down; needs Docker with Compose
+	docker compose build reader
+	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
+	  go test -tags compose -count=1 -timeout 20m -v ./test/compose
+
 .PHONY: model
 model: $(TLC) ## check the protocol's model whole, or MODEL="names of checks"; Java 17 and Maven
 	JOBS=$(JOBS) $(PYTHON) docs/protocol/check.py $(TLC) $(MODEL)

@@ -1,0 +1,196 @@
+//go:build compose
+
+package compose
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/test/oracle"
+)
+
+const (
+	root = "../.."
+	// customers is how many rows the source has.
+	customers = 600_000
+	// limit bounds every wait.
+	limit = 3 * time.Minute
+)
+
+// stack is one project of Compose. Its containers and volumes end with the test.
+type stack struct {
+	t     *testing.T
+	name  string
+	files []string
+	env   []string
+	nats  string // where its server listens, for the levada of this machine
+}
+
+// up starts the stack of docker-compose.yml and overlays.
+func up(t *testing.T, overlays ...string) *stack {
+	t.Helper()
+	nats, s3 := freePort(t), freePort(t)
+	s := &stack{
+		t: t, name: strings.ToLower(t.Name()), files: append([]string{"docker-compose.yml"}, overlays...),
+		env:  append(os.Environ(), "NATS_PORT="+nats, "S3_PORT="+s3, "CUSTOMERS="+strconv.Itoa(customers)),
+		nats: "nats://127.0.0.1:" + nats,
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the end of the logs:\n%s", s.compose("logs", "--tail", "30", "--no-color"))
+		}
+		s.compose("down", "--volumes", "--timeout", "5")
+	})
+	s.compose("up", "--detach")
+	return s
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	return port
+}
+
+// compose runs docker compose and returns what it printed on its standard output.
+func (s *stack) compose(args ...string) string {
+	s.t.Helper()
+	all := []string{"compose", "--project-name", s.name}
+	for _, f := range s.files {
+		all = append(all, "--file", f)
+	}
+	return s.command(exec.Command("docker", append(all, args...)...))
+}
+
+// levada runs the levada of this machine against the stack.
+func (s *stack) levada(args ...string) string {
+	s.t.Helper()
+	bin := os.Getenv("LEVADA_BIN")
+	require.NotEmpty(s.t, bin, "LEVADA_BIN is not set: make compose builds the binary and sets it")
+	return s.command(exec.Command(bin, append(args, "--nats", s.nats)...))
+}
+
+func (s *stack) command(cmd *exec.Cmd) string {
+	s.t.Helper()
+	cmd.Dir, cmd.Env = root, s.env
+	out, err := cmd.Output()
+	if ee, ok := err.(*exec.ExitError); ok { //nolint:errorlint // it is what Output returns
+		require.NoError(s.t, err, "%v: %s%s", cmd.Args, out, ee.Stderr)
+	}
+	require.NoError(s.t, err, "%v", cmd.Args)
+	return string(out)
+}
+
+// job is a run that takes long enough to be in its middle for a while: many small blocks,
+// and many small files.
+type job struct {
+	*stack
+	name, run string
+}
+
+const jobSpec = `apiVersion: levada/v1
+name: %s
+source: { parquet: { uri: "s3://levada/customers/*.parquet" } }
+stages:
+  - name: refine
+    transform:
+      - filter: "amount > 20.0"
+      - with: { eur: "amount * 0.92", twice: "visits + visits" }
+      - select: [id, country, eur, twice, note]
+sink:
+  parquet: { uri: "s3://levada/out/%s", partition_by: [country], target_file: 256KiB }
+policies: { max_age: 500ms, requeue_after: 2s, block_bytes: 64KiB, edge_bytes: 16MiB }
+`
+
+// submit submits a job from within the stack: paths and credentials are its own.
+func (s *stack) submit(name string) *job {
+	s.t.Helper()
+	dir := s.t.TempDir()
+	require.NoError(s.t, os.Chmod(dir, 0o755))
+	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "spec.yaml"), fmt.Appendf(nil, jobSpec, name, name), 0o644))
+	run := s.compose("run", "--rm", "--no-deps", "-T", "--volume", dir+":/spec:ro", "levada", "submit", "/spec/spec.yaml")
+	return &job{stack: s, name: name, run: strings.TrimSpace(run)}
+}
+
+// progress is what the statistics of a run say.
+type progress struct {
+	Status  string
+	Reason  string
+	Planned int64 `json:"planned_rows"`
+	Covered int64 `json:"covered_rows"`
+	Stages  []struct {
+		Stage     string
+		Instances []struct {
+			Instance string
+			RowsOut  int64 `json:"rows_out"`
+		}
+	}
+}
+
+// workers is how many instances of a stage have done something.
+func (p *progress) workers(stage string) int {
+	n := 0
+	for _, s := range p.Stages {
+		for _, i := range s.Instances {
+			if s.Stage == stage && i.RowsOut > 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// await waits until the run is as cond wants it. It must not end before that.
+func (j *job) await(what string, cond func(*progress) bool) {
+	j.t.Helper()
+	ctx, cancel := context.WithTimeout(j.t.Context(), limit)
+	defer cancel()
+	for {
+		var p progress
+		require.NoError(j.t, json.Unmarshal([]byte(j.levada("stats", j.run, "--json")), &p))
+		if cond(&p) {
+			return
+		}
+		require.Equal(j.t, "active", p.Status, "%s: %s", what, p.Reason)
+		select {
+		case <-ctx.Done():
+			require.FailNow(j.t, "waited too long", "%s: %+v", what, p)
+		case <-time.After(100 * time.Millisecond): // a poll of the statistics
+		}
+	}
+}
+
+// middle waits until some rows are committed, and others are not.
+func (j *job) middle() {
+	j.t.Helper()
+	j.await("the middle of the run", func(p *progress) bool { return p.Covered > 0 && p.Covered < p.Planned*3/4 })
+}
+
+// exact waits for the end, and compares the bucket with what DuckDB makes of the source.
+func (j *job) exact() {
+	j.t.Helper()
+	j.await("the end of the run", func(p *progress) bool { return p.Status == "done" })
+	dir := j.t.TempDir()
+	j.compose("cp", "s3:/data/levada/customers", filepath.Join(dir, "customers"))
+	j.compose("cp", "s3:/data/levada/out/"+j.name, filepath.Join(dir, "out"))
+	expect := fmt.Sprintf(`SELECT id, country, amount * 0.92::DOUBLE AS eur, visits + visits AS twice, note
+		FROM read_parquet('%s/customers/*.parquet') WHERE amount > 20`, dir)
+	got := fmt.Sprintf(`SELECT id, country, eur, twice, note
+		FROM read_parquet('%s/out/**/*.parquet', hive_partitioning = true, hive_types = {'country': VARCHAR})`, dir)
+	require.NoError(j.t, oracle.SameRows(j.t.Context(), expect, got, "id"))
+	require.NoError(j.t, oracle.Whole(j.t.Context(), filepath.Join(dir, "out"), j.run))
+}
