@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -24,6 +23,8 @@ type tapFlags struct {
 	rows   int64
 	follow bool
 	format string
+	stats  bool
+	last   time.Duration // of stats; until the run ends when 0
 }
 
 func (a *app) tapCommand() *cobra.Command {
@@ -38,10 +39,14 @@ and says how many messages. Each row of a stage is shown once.
 RUN is an id, or its beginning or end; without it, the only run that is on its way.
 STAGE is one of the run's stages, or 'source' for what the readers send; without it, the
 last stage, whose rows the writers get. With --where, --columns and --sample it shows
-what you look for; the expression is as in a filter, over the columns of the stage.`,
+what you look for; the expression is as in a filter, over the columns of the stage.
+
+With --stats it shows no rows, but each second for each stage the rates, the sizes of
+blocks, and how long rows took from the source to there; at the end also the schemas.`,
 		Example: `  levada tap
   levada tap 01k7xq3v9c8e5w2n6m4r1t0y7z source --rows 5 --columns id,amount
-  levada tap 0y7z refine --where 'amount > 1000.0' --follow --format json | jq .id`,
+  levada tap 0y7z refine --where 'amount > 1000.0' --follow --format json | jq .id
+  levada tap --stats --for 10s`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.tap(cmd.Context(), args, flags)
@@ -55,12 +60,20 @@ what you look for; the expression is as in a filter, over the columns of the sta
 	f.StringSliceVar(&flags.view.Columns, "columns", nil, "only these columns, in this order")
 	f.Float64Var(&flags.view.Sample, "sample", 1, "show this share of the rows, chosen by source row")
 	f.StringVar(&flags.format, "format", "table", "how: "+strings.Join(rows.Formats(), ", "))
+	f.BoolVar(&flags.stats, "stats", false, "show rates, sizes and latencies instead of rows, as a table or as json")
+	f.DurationVar(&flags.last, "for", 0, "with --stats: stop after so long (default when the run ends)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if flags.follow && !cmd.Flags().Changed("rows") {
 			flags.rows = 0
 		}
 		if flags.view.Sample <= 0 || flags.view.Sample > 1 {
 			return usagef("--sample %v: a share is above 0 and at most 1", flags.view.Sample)
+		}
+		if flags.stats && flags.format != "table" && flags.format != "json" {
+			return usagef("--stats --format %s: statistics are a table or json", flags.format)
+		}
+		if flags.last < 0 || flags.last > 0 && !flags.stats {
+			return usagef("--for %v: it is a time for --stats", flags.last)
 		}
 		if flags.rows < 0 || cmd.Flags().Changed("rows") && flags.rows == 0 {
 			return usagef("--rows %d: say how many, or --follow for all", flags.rows)
@@ -93,11 +106,14 @@ func (a *app) tap(ctx context.Context, args []string, flags tapFlags) error {
 		if srv.own != nil {
 			return usagef("run %s is not on its way: 'levada resume %s' goes on with it", rec.Run, rec.Run)
 		}
-		stage, err := tappedStage(rec, stage)
+		last, err := tappedStage(rec, stage)
 		if err != nil {
 			return err
 		}
-		return errors.Join(a.show(ctx, srv.conn, flow.TapConfig{Run: rec.Run, Stage: stage}, &flags, out), out.Close())
+		if flags.stats {
+			return a.traffic(ctx, srv, rec, stage, &flags)
+		}
+		return errors.Join(a.show(ctx, srv, flow.TapConfig{Run: rec.Run, Stage: last}, &flags, out), out.Close())
 	})
 }
 
@@ -141,8 +157,8 @@ func tappedStage(rec *flow.Record, name string) (string, error) {
 const lookAgain = time.Second
 
 // show prints what passes until there was enough, the run has ended, or somebody stops it.
-func (a *app) show(ctx context.Context, conn *flow.Conn, cfg flow.TapConfig, flags *tapFlags, out rows.Printer) error {
-	tap, err := conn.Tap(cfg)
+func (a *app) show(ctx context.Context, srv *server, cfg flow.TapConfig, flags *tapFlags, out rows.Printer) error {
+	tap, err := srv.conn.Tap(cfg)
 	if err != nil {
 		return err
 	}
@@ -151,10 +167,10 @@ func (a *app) show(ctx context.Context, conn *flow.Conn, cfg flow.TapConfig, fla
 		shown, seen int64
 		failed      int
 		why         = "stopped"
-		opts        = blocks.DecodeOptions{MaxBytes: conn.MaxPayload(), Schemas: &blocks.SchemaCache{}}
+		opts        = blocks.DecodeOptions{MaxBytes: srv.conn.MaxPayload(), Schemas: &blocks.SchemaCache{}}
 	)
 	for ctx.Err() == nil && (flags.rows == 0 || shown < flags.rows) {
-		b, err := a.next(ctx, conn, tap, cfg.Run)
+		b, err := a.next(ctx, srv, tap, cfg.Run)
 		if errors.Is(err, flow.ErrRunEnded) {
 			why = "the run has ended"
 			break
@@ -189,22 +205,36 @@ func (a *app) show(ctx context.Context, conn *flow.Conn, cfg flow.TapConfig, fla
 }
 
 // next waits for a block. It returns [flow.ErrRunEnded] when none comes any more.
-func (a *app) next(ctx context.Context, conn *flow.Conn, tap *flow.Tap, run flow.RunID) (*flow.Tapped, error) {
+func (a *app) next(ctx context.Context, srv *server, tap *flow.Tap, run flow.RunID) (*flow.Tapped, error) {
 	for {
-		wait, cancel := context.WithTimeout(ctx, lookAgain)
-		b, err := tap.Next(wait)
-		cancel()
+		b, err := a.nextUntil(ctx, srv, tap, run, time.Now().Add(lookAgain))
 		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
 			return b, err
 		}
-		rec, err := conn.Lookup(ctx, run)
-		if err != nil {
-			return nil, err
-		}
-		if rec.Status != flow.StatusActive {
-			return nil, fmt.Errorf("run %s: %w", run, flow.ErrRunEnded)
-		}
 	}
+}
+
+// nextUntil waits for a block until a moment; then it returns [context.DeadlineExceeded],
+// or [flow.ErrRunEnded] if none comes any more.
+func (a *app) nextUntil(ctx context.Context, srv *server, tap *flow.Tap, run flow.RunID, moment time.Time) (*flow.Tapped, error) {
+	wait, cancel := context.WithDeadline(ctx, moment)
+	defer cancel()
+	b, err := tap.Next(wait)
+	if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		return b, err
+	}
+	rec, lookErr := srv.conn.Lookup(ctx, run)
+	switch {
+	case srv.gone(): // with the process that ran it, and the run
+		return nil, flow.ErrRunEnded
+	case !srv.conn.Ready():
+		return nil, err // it will be back, or be gone
+	case lookErr != nil:
+		return nil, lookErr
+	case rec.Status != flow.StatusActive:
+		return nil, flow.ErrRunEnded
+	}
+	return nil, err
 }
 
 // printRows shows at most n rows of a block, all of them when n is not positive. It returns

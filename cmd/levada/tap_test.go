@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/cli/traffic"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
@@ -86,6 +88,30 @@ func TestTapSamplesTheSameRows(t *testing.T) {
 	slices.Sort(b)
 	require.Equal(t, a, b)
 	require.InDelta(t, 1667, len(a), 250)
+}
+
+// The statistics of a whole run add up to its books.
+func TestTapStatsAddUp(t *testing.T) {
+	stdout, stderr, err := tapped(t, "thin", "--stats", "--format", "json")
+	require.NoError(t, err, stderr)
+	var rows, covered, latencies int64
+	for line := range strings.Lines(stdout) {
+		var f traffic.Flow
+		require.NoError(t, json.Unmarshal([]byte(line), &f))
+		require.Equal(t, "thin", f.Stage)
+		rows, covered, latencies = rows+f.Rows, covered+f.Covered, latencies+f.Latency.Blocks
+	}
+	require.EqualValues(t, 16_667, rows)
+	require.EqualValues(t, 50_000, covered)
+	require.Positive(t, latencies)
+}
+
+func TestTapStatsSayTheSchema(t *testing.T) {
+	stdout, _, err := tapped(t, "thin", "--stats")
+	require.NoError(t, err)
+	require.Contains(t, stdout, "16,667 rows in")
+	require.Contains(t, stdout, ": id int64, twice int64")
+	require.NotContains(t, stdout, "source:")
 }
 
 func TestTapSaysWhatIsWrongWithTheView(t *testing.T) {
