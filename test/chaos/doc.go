@@ -31,7 +31,8 @@
 //
 // A second test does the same to `levada run`, which has the server and all services in
 // one process. A third copies a table of 2 GiB and sees that no process grows beyond its
-// budget of memory.
+// budget of memory. A fourth has no writer for a minute: the edges fill to their bound, the
+// reader waits, and nothing is delivered twice.
 //
 // `make chaos N=1000 SEED=7` runs it. The faults of a round are drawn from the seed and
 // the round's number, and a failure says how to run that round alone. The same faults
