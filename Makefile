@@ -10,6 +10,7 @@ export CGO_ENABLED ?= 0
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS   := -X main.version=$(VERSION)
 TOOL      := go tool -modfile=tools.mod
+KUBETOOL  := go tool -modfile=deployments/ci/kubernetes.mod
 # Like go test, but it counts and names the tests that the machine could not run.
 TESTS     := $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --
 CACHE     := .cache
@@ -123,6 +124,11 @@ compose: build $(VENV)/.ready ## run docker-compose.yml, scale it, kill it, take
 	docker compose build reader
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  go test -tags compose -count=1 -timeout 20m -v ./test/compose
+
+.PHONY: kubernetes
+kubernetes: build ## hold deployments/kubernetes against schemas, the binary and a live run; needs no cluster
+	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_KUSTOMIZE=$$($(KUBETOOL) -n kustomize) LEVADA_KUBECONFORM=$$($(KUBETOOL) -n kubeconform) \
+	  go test -tags kubernetes -count=1 -timeout 10m ./test/kubernetes
 
 .PHONY: model
 model: $(TLC) ## check the protocol's model whole, or MODEL="names of checks"; Java 17 and Maven
