@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,9 +23,12 @@ type Input struct {
 	stream   jetstream.StreamConfig
 	consumer jetstream.ConsumerConfig
 	window   int
+	most     int            // messages of one pull; what arrives together must not make the connection slow
 	ready    chan *Delivery // capacity: the window
 	meter    *Meter
 	alive    func(context.Context) error // an error once the run has ended: its streams stay deleted
+
+	behind atomic.Int64 // messages that waited in the stream when the last one was delivered
 
 	mu     sync.Mutex
 	credit int // messages that may still be asked for
@@ -60,7 +64,7 @@ const (
 func (r *Run) input(stream jetstream.StreamConfig, name string, window int, meter *Meter) *Input {
 	c := r.c
 	return &Input{
-		c: c, alive: r.alive, stream: stream, window: window, meter: meter,
+		c: c, alive: r.alive, stream: stream, window: window, most: window, meter: meter,
 		consumer: jetstream.ConsumerConfig{
 			Durable: name, AckPolicy: jetstream.AckExplicitPolicy, AckWait: c.cfg.AckWait,
 			MaxDeliver: -1, MaxAckPending: 1 << 20, MaxWaiting: 1 << 16, // more than any hold (rule 16); never the default of 1000
@@ -183,6 +187,9 @@ func (in *Input) pull(ctx context.Context, cons jetstream.Consumer, want int) (i
 	got := 0
 	for msg := range batch.Messages() {
 		got++
+		if m, err := msg.Metadata(); err == nil {
+			in.behind.Store(int64(min(m.NumPending, 1<<31)))
+		}
 		d := delivery(in, msg)
 		in.mu.Lock()
 		in.credit--
@@ -191,11 +198,18 @@ func (in *Input) pull(ctx context.Context, cons jetstream.Consumer, want int) (i
 		in.meter.received(d)
 		in.ready <- d // never blocks: capacity is the window, and so is the credit
 	}
+	if got == 0 {
+		in.behind.Store(0)
+	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
 		return got, err
 	}
 	return got, nil
 }
+
+// waiting is how many messages wait for a reader, here and in the stream, as far as is
+// known here.
+func (in *Input) waiting() int { return len(in.ready) + int(in.behind.Load()) }
 
 // wanted waits until something may be asked for.
 func (in *Input) wanted(ctx context.Context) (int, error) {
@@ -204,7 +218,7 @@ func (in *Input) wanted(ctx context.Context) (int, error) {
 		n := in.credit
 		in.mu.Unlock()
 		if n > 0 {
-			return n, nil
+			return min(n, in.most), nil
 		}
 		select {
 		case <-ctx.Done():

@@ -24,15 +24,16 @@ import (
 //	               ▲                  │ refused: the edge is full
 //	               └── one prober ◄───┘ (20 to 100 ms), all others wait at the gate
 type Publisher struct {
-	c      *Conn
-	stream jetstream.StreamConfig
-	window *semaphore.Weighted
-	size   int64
-	full   atomic.Bool
-	gate   chan struct{} // holds one token: who has it may probe a full edge
-	meter  *Meter
-	alive  func(context.Context) error // an error once the run has ended: its streams stay deleted
-	refuse error                       // what a full stream means; nil: wait, that is the backpressure
+	c       *Conn
+	stream  jetstream.StreamConfig
+	window  *semaphore.Weighted
+	size    int64
+	full    atomic.Bool
+	refused atomic.Int64  // times that the edge was full
+	gate    chan struct{} // holds one token: who has it may probe a full edge
+	meter   *Meter
+	alive   func(context.Context) error // an error once the run has ended: its streams stay deleted
+	refuse  error                       // what a full stream means; nil: wait, that is the backpressure
 }
 
 func (r *Run) publisher(stream jetstream.StreamConfig, meter *Meter) *Publisher {
@@ -106,6 +107,7 @@ func (p *Publisher) pass(ctx context.Context, f func() error) error {
 		if err := f(); !isFull(err) || p.refuse != nil {
 			return err
 		}
+		p.refused.Add(1)
 	}
 	select {
 	case <-p.gate:
@@ -120,6 +122,7 @@ func (p *Publisher) pass(ctx context.Context, f func() error) error {
 			return err
 		}
 		p.full.Store(true)
+		p.refused.Add(1)
 		if err := pause(ctx, 20*time.Millisecond+rand.N(80*time.Millisecond)); err != nil {
 			return err
 		}

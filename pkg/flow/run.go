@@ -168,10 +168,18 @@ func (r *Run) Window() int {
 // Input opens the edge that feeds a stage (or [SinkStage]): all its instances
 // share one durable consumer. Serve it with [Input.Serve].
 func (r *Run) Input(stage string, meter *Meter) (*Input, error) {
+	return r.inputOf(stage, meter, 0)
+}
+
+// inputOf is Input for a stage whose workers take up to so many blocks out of the window
+// at once: the window is what waits and travels besides.
+func (r *Run) inputOf(stage string, meter *Meter, workers int) (*Input, error) {
 	up := r.Upstream(stage)
 	for _, e := range r.Edges {
 		if e.Stage == up {
-			return r.input(r.c.edgeConfig(&r.Record, e), edgeConsumer(stage), r.Window(), meter), nil
+			in := r.input(r.c.edgeConfig(&r.Record, e), edgeConsumer(stage), r.Window()+workers, meter)
+			in.most = r.Window()
+			return in, nil
 		}
 	}
 	return nil, fmt.Errorf("run %s has no stage %q", r.Run, stage)

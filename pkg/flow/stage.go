@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -16,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/levada-data/levada/internal/fault"
+	"github.com/levada-data/levada/internal/pool"
 	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/ledger"
 )
@@ -55,7 +55,11 @@ type ProcessFunc func(ctx context.Context, in *blocks.Block) (Output, error)
 type Stage struct {
 	Stage   string // name in the pipeline
 	Workers int    // that call Process at once; the number of cores when 0
-	Process ProcessFunc
+	// MaxWorkers is up to how many workers there may be while blocks wait and the next
+	// edge takes what comes out; they leave again when they have nothing to do. Always
+	// Workers of them when it is not more than that.
+	MaxWorkers int
+	Process    ProcessFunc
 }
 
 // Map returns a [Stage] of one function that keeps the number and the order of
@@ -87,7 +91,8 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	if _, err := run.WaitPlan(intake); err != nil {
 		return err
 	}
-	in, err := run.Input(s.Stage, meter)
+	least, most := s.bounds()
+	in, err := run.inputOf(s.Stage, meter, most)
 	if err != nil {
 		return err
 	}
@@ -102,11 +107,9 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	defer stop(nil)
 	var feeding sync.WaitGroup
 	feeding.Go(func() { in.Serve(intake, keep) })
-	var workers sync.WaitGroup
-	for range cmp.Or(s.Workers, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() { w.loop(intake, work, in, stop) })
-	}
-	workers.Wait()
+	c := &crew{state: pool.State{Min: least, Max: most, Size: least}, in: in, out: out, meter: meter, log: run.log.With(slog.String("stage", s.Stage))}
+	c.work = func() { w.loop(intake, work, c, stop) }
+	c.serve(intake)
 	w.flights.Wait()
 	release()
 	feeding.Wait()
@@ -125,11 +128,15 @@ type stageWorker struct {
 	flights sync.WaitGroup // blocks processed and not settled; bounded by the input's window
 }
 
-func (w *stageWorker) loop(intake, work context.Context, in *Input, stop context.CancelCauseFunc) {
-	for {
-		d, err := in.Next(intake, 0)
+// loop is one worker: it leaves between two blocks, never with one.
+func (w *stageWorker) loop(intake, work context.Context, c *crew, stop context.CancelCauseFunc) {
+	for !c.leave() {
+		d, err := c.in.Next(intake, c.patience())
 		if err != nil {
 			return
+		}
+		if d == nil {
+			continue
 		}
 		w.meter.SetState("working")
 		if err := w.block(work, d, stop); err != nil {

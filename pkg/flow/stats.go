@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,8 +46,32 @@ type Stats struct {
 	StoreRetries   int64 `json:"store_retries,omitempty"`
 	StoreThrottled int64 `json:"store_throttled,omitempty"`
 
+	// Workers is how many blocks the instance works on at once: the workers of a stage now,
+	// the tasks of a reader, the lanes of a writer. Scaling has the last changes of it.
+	Workers int       `json:"workers,omitempty"`
+	Scaling []Scaling `json:"scaling,omitempty"`
+
+	Process *ProcessStats `json:"process,omitempty"` // that the instance runs in; nil in a sum
+
 	State    string        `json:"state"`                 // what it is doing, in one word
 	FirstRow time.Duration `json:"first_row_ns,omitzero"` // from the start of the instance to its first row out
+}
+
+// Scaling is a change of the number of workers, and why.
+type Scaling struct {
+	At     time.Time `json:"at"`
+	From   int       `json:"from"`
+	To     int       `json:"to"`
+	Reason string    `json:"reason"` // "37 blocks waited, output did not"
+}
+
+// mostScalings bounds the changes that a report carries.
+const mostScalings = 8
+
+// lastScalings returns the last changes of all, in order of time.
+func lastScalings(all []Scaling) []Scaling {
+	slices.SortStableFunc(all, func(a, b Scaling) int { return a.At.Compare(b.At) })
+	return all[max(0, len(all)-mostScalings):]
 }
 
 // Add adds the counters of another instance; the times of start and report
@@ -68,6 +93,8 @@ func (s *Stats) Add(o Stats) {
 	s.StoreRequests += o.StoreRequests
 	s.StoreRetries += o.StoreRetries
 	s.StoreThrottled += o.StoreThrottled
+	s.Workers += o.Workers
+	s.Scaling = lastScalings(slices.Concat(s.Scaling, o.Scaling))
 	for op, n := range o.Dropped {
 		if s.Dropped == nil {
 			s.Dropped = map[string]int64{}
@@ -98,8 +125,11 @@ type Meter struct {
 	storeRequests, storeRetries, storeThrottled                   atomic.Int64
 	state                                                         atomic.Pointer[string]
 
-	mu      sync.Mutex
-	dropped map[string]int64
+	workers atomic.Int64
+
+	mu       sync.Mutex
+	dropped  map[string]int64
+	scalings []Scaling
 }
 
 func newMeter(run RunID, stage, instance string) *Meter {
@@ -166,6 +196,19 @@ func (m *Meter) SetState(word string) {
 	if m != nil {
 		m.state.Store(&word)
 	}
+}
+
+// SetWorkers says how many blocks, tasks or lanes the instance works on at once.
+func (m *Meter) SetWorkers(n int) {
+	if m != nil {
+		m.workers.Store(int64(n))
+	}
+}
+
+func (m *Meter) scaled(s Scaling) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.scalings = lastScalings(append(m.scalings, s))
 }
 
 // Work counts the time and the CPU of f, on the calling goroutine, as work.
@@ -255,6 +298,7 @@ func (m *Meter) Stats() Stats {
 		WaitIn: time.Duration(m.waitIn.Load()), Working: time.Duration(m.working.Load()), WaitOut: time.Duration(m.waitOut.Load()),
 		CPU: time.Duration(m.cpu.Load()), Redelivered: m.redelivered.Load(), Errors: m.errors.Load(),
 		StoreRequests: m.storeRequests.Load(), StoreRetries: m.storeRetries.Load(), StoreThrottled: m.storeThrottled.Load(),
+		Workers: int(m.workers.Load()), Process: processStats(),
 		State: *m.state.Load(), FirstRow: time.Duration(m.firstRow.Load()),
 	}
 	m.mu.Lock()
@@ -262,6 +306,7 @@ func (m *Meter) Stats() Stats {
 	if len(m.dropped) > 0 {
 		s.Dropped = maps.Clone(m.dropped)
 	}
+	s.Scaling = slices.Clone(m.scalings)
 	return s
 }
 

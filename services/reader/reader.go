@@ -46,6 +46,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	meter, stopMeter := run.Meter(work, flow.SourceStage)
 	defer stopMeter()
 	meter.SetState("waiting")
+	meter.SetWorkers(s.cfg.Tasks)
 	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 	out, err := run.Output(flow.SourceStage, meter)
 	if err != nil {

@@ -47,6 +47,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	meter, stopMeter := run.Meter(work, flow.SinkStage)
 	defer stopMeter()
 	meter.SetState("waiting")
+	meter.SetWorkers(s.cfg.Lanes)
 	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 
 	// The keeper also ends runs that never get a plan.

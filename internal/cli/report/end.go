@@ -101,4 +101,23 @@ func stages(w io.Writer, all []flow.StageSummary, instances bool) {
 				all[i].Stage, figure.Rows(s.StoreRequests), figure.Rows(s.StoreRetries), figure.Rows(s.StoreThrottled))
 		}
 	}
+	if instances {
+		scalings(w, all)
+	}
+}
+
+// scalings writes how the workers of each instance changed, and why: the last changes,
+// the newest last.
+func scalings(w io.Writer, all []flow.StageSummary) {
+	for i := range all {
+		for _, s := range all[i].Instances {
+			name := all[i].Stage
+			if len(all[i].Instances) > 1 {
+				name += " " + s.Instance
+			}
+			for _, c := range s.Scaling {
+				fmt.Fprintf(w, "  %s: workers %d → %d: %s (%s)\n", name, c.From, c.To, c.Reason, c.At.Local().Format(time.TimeOnly))
+			}
+		}
+	}
 }
