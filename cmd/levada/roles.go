@@ -100,20 +100,25 @@ it is stopped. Start as many as you like, on any machines that see the sources.`
 //	                    └► failed rows ─► dead letters
 func (a *app) transformCommand() *cobra.Command {
 	var (
-		flags roleFlags
-		cfg   transform.Config
+		flags   roleFlags
+		cfg     transform.Config
+		workers workersFlag
 	)
 	cmd := &cobra.Command{
 		Use:   "transform",
 		Short: "Run the operators of stages over blocks",
 		Long: `Runs the operators of stages over blocks, for every run of the server, until it is
 stopped. Start as many as you like.`,
-		Example: "  levada transform --nats nats://127.0.0.1:4222 --workers 8",
-		Args:    takes(),
-		RunE:    func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), flags, transform.New(cfg)) },
+		Example: `  levada transform --nats nats://127.0.0.1:4222 --workers 8
+  levada transform --nats nats://127.0.0.1:4222 --workers 2-16`,
+		Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg.Workers, cfg.MaxWorkers = workers.least, workers.most
+			return a.serve(cmd.Context(), flags, transform.New(cfg))
+		},
 	}
 	flags.bind(cmd)
-	cmd.Flags().IntVar(&cfg.Workers, "workers", 0, "blocks worked on at once, per stage (default the spec's number, else the cores)")
+	cmd.Flags().Var(&workers, "workers", workersUsage)
 	cmd.Flags().StringArrayVar(&cfg.Stages, "stage", nil, "serve only this stage; may be repeated (default all)")
 	return cmd
 }

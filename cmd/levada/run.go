@@ -26,12 +26,13 @@ import (
 
 // localFlags are what commands have that play all roles in one process.
 type localFlags struct {
-	state          stateFlag
-	http           endpointFlags
-	memory         string
-	tasks, workers int
-	lanes          int
-	quiet          bool
+	state   stateFlag
+	http    endpointFlags
+	memory  string
+	tasks   int
+	workers workersFlag
+	lanes   int
+	quiet   bool
 }
 
 func (l *localFlags) bind(cmd *cobra.Command) {
@@ -40,7 +41,7 @@ func (l *localFlags) bind(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&l.memory, "memory", "", memoryUsage)
 	f.IntVar(&l.tasks, "tasks", 0, "tasks read at once (default the cores)")
-	f.IntVar(&l.workers, "workers", 0, "blocks transformed at once, per stage (default the spec's number, else the cores)")
+	f.Var(&l.workers, "workers", workersUsage)
 	f.IntVar(&l.lanes, "lanes", 1, "files written at once, per partition")
 	f.BoolVar(&l.quiet, "no-progress", false, "show no progress")
 }
@@ -48,7 +49,7 @@ func (l *localFlags) bind(cmd *cobra.Command) {
 func (l *localFlags) roles() []flow.Role {
 	return []flow.Role{
 		reader.New(reader.Config{Tasks: l.tasks}),
-		transform.New(transform.Config{Workers: l.workers}),
+		transform.New(transform.Config{Workers: l.workers.least, MaxWorkers: l.workers.most}),
 		writer.New(writer.Config{Lanes: l.lanes}),
 	}
 }

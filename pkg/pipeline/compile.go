@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type Stage struct {
 	Name    string
 	Chain   *operator.Chain // nil for an external stage
 	In, Out *arrow.Schema
+	Workers Workers // the stage's own, else those of the policies
 }
 
 // Prune is a filter that may be judged by the statistics of a row group: nothing
@@ -158,7 +160,7 @@ func (c *compiler) pipeline(source *arrow.Schema) *Pipeline {
 }
 
 func (c *compiler) stage(s *StageSpec, in *arrow.Schema) *Stage {
-	st := &Stage{Name: s.Name, In: in, Out: in}
+	st := &Stage{Name: s.Name, In: in, Out: in, Workers: cmp.Or(s.Workers, c.spec.Policies.Workers)}
 	if s.External != nil {
 		fields := slices.Clone(in.Fields())
 		for _, col := range s.External.Columns {

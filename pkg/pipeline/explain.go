@@ -44,7 +44,11 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 		if st.Chain == nil {
 			fmt.Fprintf(b, "stage   %s: external\n        runs in: a process of your own\n", st.Name)
 		} else {
-			fmt.Fprintf(b, "stage   %s\n        runs in: levada transform\n", st.Name)
+			workers := ""
+			if st.Workers != (Workers{}) {
+				workers = fmt.Sprintf(", %s in each process", st.Workers)
+			}
+			fmt.Fprintf(b, "stage   %s\n        runs in: levada transform%s\n", st.Name, workers)
 			for i, op := range p.Spec.stage(st.Name).Transform {
 				fmt.Fprintf(b, "        %d. %s\n", i+1, op.text())
 			}

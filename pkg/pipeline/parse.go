@@ -282,6 +282,7 @@ func (p *parser) stages(n *yaml.Node, path string) {
 			"name":      func(n *yaml.Node, path string) { p.name(n, path, &st.Name) },
 			"transform": func(n *yaml.Node, path string) { st.Transform = p.transform(n, path) },
 			"external":  func(n *yaml.Node, path string) { st.External = p.external(n, path) },
+			"workers":   func(n *yaml.Node, path string) { p.workers(n, path, &st.Workers) },
 		})
 		if seen == nil {
 			continue
@@ -291,6 +292,9 @@ func (p *parser) stages(n *yaml.Node, path string) {
 		}
 		if (seen["transform"] == nil) == (seen["external"] == nil) {
 			p.fail(item, at, "one of transform, external", "a stage does one thing")
+		}
+		if key := seen["workers"]; key != nil && seen["external"] != nil {
+			p.fail(key, at+".workers", "leave it out: the process that serves the stage decides", "an external stage has no workers here")
 		}
 		if line, taken := names[st.Name]; taken {
 			hint := fmt.Sprintf("it is used in line %d", line)
@@ -445,12 +449,48 @@ func (p *parser) policies(n *yaml.Node, path string) {
 		"requeue_after": func(n *yaml.Node, path string) { p.duration(n, path, 100*time.Millisecond, time.Hour, &o.RequeueAfter) },
 		"block_bytes":   func(n *yaml.Node, path string) { p.size(n, path, 16<<10, &o.BlockBytes) },
 		"edge_bytes":    func(n *yaml.Node, path string) { p.size(n, path, minEdge, &o.EdgeBytes) },
-		"workers": func(n *yaml.Node, path string) {
-			v := int64(0)
-			p.number(n, path, 1, 1024, &v)
-			o.Workers = int(v)
+		"workers":       func(n *yaml.Node, path string) { p.workers(n, path, &o.Workers) },
+	})
+}
+
+// MaxWorkers bounds the workers of one stage in one process.
+const MaxWorkers = 1024
+
+// workers reads a number, or the least and the most of it.
+func (p *parser) workers(n *yaml.Node, path string, to *Workers) {
+	const hint = "for example workers: 4, or workers: { min: 1, max: 8 }"
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if n.Kind != yaml.MappingNode {
+		v, err := strconv.Atoi(n.Value)
+		if n.Kind != yaml.ScalarNode || err != nil || v < 1 || v > MaxWorkers {
+			p.fail(n, path, hint, "must be a whole number from 1 to %d, or a mapping of min and max", MaxWorkers)
+			return
+		}
+		*to = Workers{v, v}
+		return
+	}
+	lo, hi, wrong := int64(1), int64(0), len(p.errs)
+	var most *yaml.Node
+	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
+		"min": func(n *yaml.Node, path string) { p.number(n, path, 1, MaxWorkers, &lo) },
+		"max": func(n *yaml.Node, path string) {
+			most = n
+			p.number(n, path, 1, MaxWorkers, &hi)
 		},
 	})
+	if seen["max"] == nil {
+		p.fail(n, path+".max", hint, "field \"max\" is missing")
+	}
+	if len(p.errs) > wrong {
+		return
+	}
+	if lo > hi {
+		p.fail(most, path+".max", fmt.Sprintf("write max: %d or more, or a smaller min", lo), "max is %d, less than min, which is %d", hi, lo)
+		return
+	}
+	*to = Workers{int(lo), int(hi)}
 }
 
 // text reads a scalar that is not null.
@@ -586,5 +626,6 @@ func Fields() []string {
 	p.s3(mapping(), "", true)
 	p.s3(mapping(), "", false)
 	p.policies(mapping(), "")
+	p.workers(mapping(), "", &Workers{})
 	return slices.Sorted(maps.Keys(p.known))
 }

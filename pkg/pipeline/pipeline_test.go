@@ -73,7 +73,7 @@ policies: { max_dead_rows: 5, max_age: 2s, requeue_after: 500ms, edge_bytes: 32M
 	require.Equal(t, int64(1000), s.Sink.Parquet.RowsPerGroup)
 	require.Equal(t, pipeline.Compression{Codec: "zstd", Level: 3}, s.Sink.Parquet.Compression)
 	require.Equal(t, int64(5), s.Policies.MaxDeadRows)
-	require.Equal(t, 3, s.Policies.Workers)
+	require.Equal(t, pipeline.Workers{Min: 3, Max: 3}, s.Policies.Workers)
 	z := parse(t, strings.Replace(head+tail, "uri: out", "uri: out, compression: zstd:3", 1))
 	require.Equal(t, pipeline.Compression{Codec: "zstd", Level: 3}, z.Sink.Parquet.Compression)
 	o := parse(t, strings.Replace(head+tail, "uri: out", "uri: out, mode: overwrite", 1))
@@ -187,6 +187,32 @@ func TestOnlyTheFirstFilterPrunes(t *testing.T) {
 	}
 }
 
+// A stage's own workers outdo those of the policies; a number is the least and the most.
+func TestWorkers(t *testing.T) {
+	text := func(stage, policies string) string {
+		return head + "stages: [{ name: a, transform: [{ select: [id] }]" + stage + " }]\n" + tail + policies
+	}
+	for _, c := range []struct {
+		stage, policies string
+		want            pipeline.Workers
+	}{
+		{"", "", pipeline.Workers{}},
+		{", workers: 4", "", pipeline.Workers{Min: 4, Max: 4}},
+		{", workers: { min: 2, max: 8 }", "", pipeline.Workers{Min: 2, Max: 8}},
+		{", workers: { max: 8 }", "", pipeline.Workers{Min: 1, Max: 8}},
+		{"", "policies: { workers: 3 }\n", pipeline.Workers{Min: 3, Max: 3}},
+		{"", "policies: { workers: { min: 3, max: 5 } }\n", pipeline.Workers{Min: 3, Max: 5}},
+		{", workers: 4", "policies: { workers: { min: 3, max: 5 } }\n", pipeline.Workers{Min: 4, Max: 4}},
+	} {
+		p, err := pipeline.Compile(parse(t, text(c.stage, c.policies)), customers)
+		require.NoError(t, err)
+		require.Equal(t, c.want, p.Stages[0].Workers, "%q %q", c.stage, c.policies)
+	}
+	hash := func(stage string) string { return parse(t, text(stage, "")).Hash() }
+	require.Equal(t, hash(", workers: 4"), hash(", workers: { min: 4, max: 4 }"), "the same, written in two ways")
+	require.NotEqual(t, hash(", workers: 4"), hash(", workers: { min: 1, max: 4 }"))
+}
+
 func TestHashIsOfTheMeaning(t *testing.T) {
 	a := parse(t, head+tail)
 	b := parse(t, "# a comment\n"+strings.Replace(head, "{ parquet: { uri: in/*.parquet } }", "\n  parquet:\n    uri:\n      - in/*.parquet # the same", 1)+tail)
@@ -246,6 +272,7 @@ func TestExplain(t *testing.T) {
       - filter: "amount > 20.0"
       - with: { eur: "amount * 0.92" }
       - drop: [tags, email]
+    workers: { min: 2, max: 8 }
   - name: score
     external: { columns: { score: float64 } }
 `)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
@@ -69,6 +70,7 @@ type StageSpec struct {
 	Name      string         `json:"name"`
 	Transform []OperatorSpec `json:"transform,omitempty"`
 	External  *External      `json:"external,omitempty"`
+	Workers   Workers        `json:"workers,omitzero"` // those of the policies when zero
 
 	node *yaml.Node
 	path string
@@ -183,10 +185,35 @@ type Policies struct {
 	RequeueAfter time.Duration `json:"requeue_after"` // of standing still, before owed tasks are queued again
 	BlockBytes   int64         `json:"block_bytes,omitempty"`
 	EdgeBytes    int64         `json:"edge_bytes,omitempty"`
-	Workers      int           `json:"workers,omitempty"`
+	Workers      Workers       `json:"workers,omitzero"`
 
 	node *yaml.Node
 	vis  *yaml.Node
+}
+
+// Workers says how many blocks of a stage a process works on at once: at least Min, and
+// up to Max while blocks wait. The zero value is as many as there are cores.
+type Workers struct{ Min, Max int }
+
+// MarshalJSON writes the short form where it says the same.
+func (w Workers) MarshalJSON() ([]byte, error) {
+	if w.Min == w.Max {
+		return json.Marshal(w.Min)
+	}
+	return json.Marshal(map[string]int{"min": w.Min, "max": w.Max})
+}
+
+func (w Workers) String() string {
+	switch {
+	case w == Workers{}:
+		return "as many workers as cores"
+	case w.Min == w.Max && w.Min == 1:
+		return "1 worker"
+	case w.Min == w.Max:
+		return fmt.Sprintf("%d workers", w.Min)
+	default:
+		return fmt.Sprintf("%d to %d workers", w.Min, w.Max)
+	}
 }
 
 // Hash identifies what the spec says, however it is written: 16 hexadecimal

@@ -16,9 +16,10 @@ import (
 
 // Config says how a process transforms. Its zero value is the default.
 type Config struct {
-	Workers int              // that run operators at once, per stage; the spec's number, else the cores, when 0
-	Stages  []string         // serve only these stages; all when empty
-	Memory  memory.Allocator // for batches; memory.DefaultAllocator when nil
+	Workers    int              // that run operators at once, per stage; the spec's number, else the cores, when 0
+	MaxWorkers int              // up to which they grow under load, when that is more than Workers
+	Stages     []string         // serve only these stages; all when empty
+	Memory     memory.Allocator // for batches; memory.DefaultAllocator when nil
 }
 
 // Service is the transform role.
@@ -46,16 +47,17 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 		if stage.Chain == nil || len(s.cfg.Stages) > 0 && !slices.Contains(s.cfg.Stages, stage.Name) {
 			continue // another process serves it
 		}
-		g.Go(func() error { return s.stage(stage, j.Pipeline.Spec.Policies.Workers).Serve(intake, work, run) })
+		g.Go(func() error { return s.stage(stage).Serve(intake, work, run) })
 	}
 	return g.Wait()
 }
 
-func (s *Service) stage(stage *pipeline.Stage, workers int) *flow.Stage {
+func (s *Service) stage(stage *pipeline.Stage) *flow.Stage {
+	workers := stage.Workers
 	if s.cfg.Workers > 0 {
-		workers = s.cfg.Workers
+		workers = pipeline.Workers{Min: s.cfg.Workers, Max: s.cfg.MaxWorkers}
 	}
-	return &flow.Stage{Stage: stage.Name, Workers: workers, Process: func(ctx context.Context, in *blocks.Block) (flow.Output, error) {
+	return &flow.Stage{Stage: stage.Name, Workers: workers.Min, MaxWorkers: workers.Max, Process: func(ctx context.Context, in *blocks.Block) (flow.Output, error) {
 		out, err := run(ctx, s.cfg.Memory, stage.Chain, in.Batch)
 		if err != nil {
 			return flow.Output{}, err

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -16,8 +15,6 @@ import (
 	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/test/stack"
 )
-
-const pollEvery = 10 * time.Millisecond
 
 // inNamespace says that this process is the child that owns its mounts.
 const inNamespace = "LEVADA_TEST_NAMESPACE"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,6 +12,9 @@ import (
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
 )
+
+// pollEvery is how often evidence is looked for.
+const pollEvery = 10 * time.Millisecond
 
 // spec is a pipeline over customers with a filter and computed columns.
 func spec(uri, out, sinkExtra, policies string) string {
