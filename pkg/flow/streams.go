@@ -177,3 +177,32 @@ func (c *Conn) depth(ctx context.Context, stream string) (Depth, error) {
 		Bytes: int64(min(info.State.Bytes, 1<<62)),
 	}, nil
 }
+
+// Lag is what waits for a stage.
+type Lag struct {
+	Depth          // of its input
+	Waiting uint64 // of these, the messages that nobody has taken; the others are worked on, or held until a commit
+}
+
+// Lag returns what waits in the edge that feeds the given stage (or [SinkStage]), and of
+// [SourceStage] the tasks that wait for a reader.
+func (r *Run) Lag(ctx context.Context, stage string) (Lag, error) {
+	q := queue{tasksStream(r.Run), tasksConsumer}
+	if stage != SourceStage {
+		q = queue{blocksStream(r.Run, r.Upstream(stage)), edgeConsumer(stage)}
+	}
+	depth, err := r.c.depth(ctx, q.stream)
+	if err != nil {
+		return Lag{}, err
+	}
+	l := Lag{Depth: depth, Waiting: depth.Blocks}
+	consumer, err := r.c.ctl.js.Consumer(ctx, q.stream, q.consumer)
+	switch {
+	case errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+		return l, nil // nobody has come yet, or all is over
+	case err != nil:
+		return Lag{}, fmt.Errorf("look up consumer %s: %w", q.consumer, err)
+	}
+	l.Waiting = min(consumer.CachedInfo().NumPending, l.Blocks)
+	return l, nil
+}
