@@ -18,7 +18,9 @@ import (
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/internal/telemetry"
+	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -99,7 +101,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &locked), errors.As(err, &taken), errors.As(err, &full), errors.As(err, &store), errors.As(err, &small),
 		errors.Is(err, embedded.ErrNoStateDir), errors.Is(err, storage.ErrDenied), errors.Is(err, storage.ErrFull),
-		errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), isServer(err):
+		errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), isServer(err), isNewer(err):
 		return exitEnvironment
 	default:
 		return exitFailed
@@ -117,6 +119,12 @@ func isServer(err error) bool {
 		}
 	}
 	return false
+}
+
+// isNewer reports that another levada wrote something in a version that this one does
+// not know.
+func isNewer(err error) bool {
+	return errors.Is(err, flow.ErrVersion) || errors.Is(err, blocks.ErrVersion) || errors.Is(err, ledger.ErrVersion) || errors.Is(err, sink.ErrVersion)
 }
 
 // tell writes an error for a person: errors of a spec with their lines, all others in

@@ -46,7 +46,9 @@ func (s *server) gone() bool {
 const localAckWait = 3 * time.Second
 
 // localConfig is how a process uses an embedded server.
-func localConfig(name string) flow.Config { return flow.Config{Name: name, AckWait: localAckWait} }
+func localConfig(name string) flow.Config {
+	return flow.Config{Name: name, AckWait: localAckWait, Alone: true}
+}
 
 // start runs the home's embedded server in this process. Another process that does is
 // an [embedded.LockedError].
@@ -127,8 +129,13 @@ func (a *app) findRemote(ctx context.Context, run string, flags serverFlags, cfg
 		return nil, "", err
 	}
 	if flow.RunID(run).Valid() { // the usual case needs no list
-		if _, err := conn.Lookup(ctx, flow.RunID(run)); err == nil {
+		_, err := conn.Lookup(ctx, flow.RunID(run))
+		if err == nil {
 			return &server{conn: conn}, flow.RunID(run), nil
+		}
+		if errors.Is(err, flow.ErrVersion) {
+			conn.Close()
+			return nil, "", fmt.Errorf("run %s: %w", run, err)
 		}
 	}
 	recs, err := conn.Records(ctx)

@@ -198,8 +198,8 @@ func (a *app) show(ctx context.Context, srv *server, cfg flow.TapConfig, flags *
 	if n := tap.Lost(); n > 0 {
 		a.note("%s came faster than they were shown, and are missing here; the run has them", figure.Plural(int64(n), "message"))
 	}
-	if n := tap.Unreadable(); n > 0 {
-		a.note("%s could not be read", figure.Plural(int64(n), "message"))
+	if n, why := tap.Unreadable(); n > 0 {
+		a.note("%s could not be read, the first for this: %v", figure.Plural(int64(n), "message"), why)
 	}
 	return nil
 }

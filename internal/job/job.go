@@ -3,6 +3,7 @@ package job
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -19,6 +20,20 @@ type Job struct {
 	Pipeline *pipeline.Pipeline // nil when the plan skips the run
 }
 
+// Spec parses a run's spec. The error is a [flow.Leave] when the spec is of a version that
+// this process does not know.
+func Spec(run *flow.Run) (*pipeline.Spec, error) {
+	spec, err := pipeline.Parse(run.Pipeline, []byte(run.Spec))
+	if err == nil {
+		return spec, nil
+	}
+	version := errors.Is(err, pipeline.ErrVersion)
+	if err = fmt.Errorf("spec of run %s: %w", run.Run, err); version {
+		return nil, flow.Leave(err)
+	}
+	return nil, err
+}
+
 // Wait blocks until the run has a plan, and compiles its pipeline. It returns
 // [flow.ErrRunEnded] when the run is over before that.
 func Wait(ctx context.Context, run *flow.Run) (*Job, error) {
@@ -29,9 +44,9 @@ func Wait(ctx context.Context, run *flow.Run) (*Job, error) {
 	if plan.Skip != "" {
 		return &Job{Plan: plan}, nil
 	}
-	spec, err := pipeline.Parse(run.Pipeline, []byte(run.Spec))
+	spec, err := Spec(run)
 	if err != nil {
-		return nil, fmt.Errorf("spec of run %s: %w", run.Run, err)
+		return nil, err
 	}
 	schema, err := DecodeSchema(plan.Schema)
 	if err != nil {

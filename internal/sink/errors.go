@@ -37,6 +37,9 @@ type LockedError struct {
 }
 
 func (e *LockedError) Error() string {
+	if errors.Is(e.Err, ErrVersion) {
+		return fmt.Sprintf("%s: the lock %s is unreadable: %v: use the levada that wrote it, or a newer one", e.Sink, e.Path, e.Err)
+	}
 	if e.Err != nil {
 		return fmt.Sprintf("%s: the lock %s is unreadable: %v; remove it when no run writes here", e.Sink, e.Path, e.Err)
 	}

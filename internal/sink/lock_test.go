@@ -184,6 +184,9 @@ func TestUnreadableLockLocks(t *testing.T) {
 			require.ErrorAs(t, err, &locked)
 			require.ErrorContains(t, err, "000001.json is unreadable")
 			assert.Equal(t, name == "newer", errors.Is(err, ErrVersion))
+			if name == "newer" {
+				assert.ErrorContains(t, err, "unknown version: 2, this levada knows 1: use the levada that wrote it, or a newer one")
+			}
 		})
 	}
 	dir := t.TempDir()

@@ -322,7 +322,7 @@ func DecodeManifest(data []byte) (*Manifest, error) {
 		return nil, err
 	}
 	if head.Version != ManifestVersion {
-		return nil, fmt.Errorf("%w: %d, this levada knows %d", ErrVersion, head.Version, ManifestVersion)
+		return nil, fmt.Errorf("%w: %d, this levada knows %d: use the levada that wrote it, or a newer one", ErrVersion, head.Version, ManifestVersion)
 	}
 	if err := json.Unmarshal(data, &m); err != nil {
 		return nil, err

@@ -211,6 +211,7 @@ func TestManifestIsRefused(t *testing.T) {
 			require.ErrorContains(t, err, filepath.Join(dir, "_levada", "manifest-run1.json"))
 			if c.err != nil {
 				require.ErrorIs(t, err, c.err)
+				require.ErrorContains(t, err, "this levada knows 1: use the levada that wrote it, or a newer one")
 				assert.True(t, IsPermanent(err))
 			}
 			require.NotErrorIs(t, err, ErrNoManifest)

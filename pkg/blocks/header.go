@@ -160,7 +160,7 @@ func (w *headerWriter) set(name, value string) {
 func ParseHeader(header map[string][]string) (Header, error) {
 	r := headerReader{header: header}
 	if v := r.get(HeaderVersion, true); r.err == nil && v != Version {
-		return Header{}, fmt.Errorf("%w: header %s is %.16q, this build reads %q", ErrVersion, HeaderVersion, v, Version)
+		return Header{}, fmt.Errorf("%w: header %s is %.16q, this build reads %q: use the build that wrote it, or a newer one", ErrVersion, HeaderVersion, v, Version)
 	}
 	h := Header{
 		Run:     r.get(HeaderRun, true),

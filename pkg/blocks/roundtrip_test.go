@@ -125,6 +125,7 @@ func TestChecksumIsVerifiedFirst(t *testing.T) {
 	m.Header[blocks.HeaderVersion] = []string{"2"}
 	_, err = blocks.Decode(m.Header, m.Data, blocks.DecodeOptions{})
 	require.ErrorIs(t, err, blocks.ErrVersion)
+	require.ErrorContains(t, err, `header Levada-Version is "2", this build reads "1": use the build that wrote it, or a newer one`)
 }
 
 // An aligned payload is decoded without being copied.

@@ -33,6 +33,9 @@ type Config struct {
 	AckWait  time.Duration // after which an unsettled block is delivered again; 30 s when 0
 	Window   int64         // bytes of blocks in flight per stage and direction; 8 MiB when 0
 	Timeout  time.Duration // of one request to the server; 5 s when 0
+	// Alone says that nobody else serves the runs of the server: what this process does
+	// not know stops its service, for there is nobody to leave it to.
+	Alone bool
 }
 
 func (c Config) withDefaults() Config {

@@ -25,6 +25,9 @@ var (
 	ErrDeadFull = errors.New("dead-letter stream is full: too many rows fail; look at them with their reasons, mend the pipeline or the data, and run again")
 	// ErrTooLarge is returned when a message exceeds the server's max_payload.
 	ErrTooLarge = errors.New("message exceeds the server's max_payload")
+	// ErrVersion is wrapped when the record of a run, or a task, was written in a form
+	// that this build does not know.
+	ErrVersion = errors.New("unknown version")
 	// ErrNoJetStream is returned by [Connect] when the server has no JetStream.
 	ErrNoJetStream = errors.New("server has no JetStream: start nats-server with -js and a store directory")
 )
@@ -59,6 +62,7 @@ const (
 	classPermanent              // the block can never be processed: dead letter, settled by a dead entry
 	classSnooze                 // later; not counted as an attempt
 	classFatal                  // the stage stops; a person or a supervisor must act
+	classLeave                  // the process leaves the run to newer ones, and serves the others
 )
 
 type intentError struct {
@@ -78,6 +82,12 @@ func Permanent(err error) error { return intent(classPermanent, 0, err) }
 // example a missing device. The block is given back. Fatal(nil) is nil.
 func Fatal(err error) error { return intent(classFatal, 0, err) }
 
+// Leave marks an error that says that something of a run is of a version which this
+// process does not know. It gives back what it holds of the run, says so, and leaves
+// the run to processes that know more; all other runs it serves as before. Nothing of
+// what it could not read is settled. Leave(nil) is nil.
+func Leave(err error) error { return intent(classLeave, 0, err) }
+
 // Snooze marks an error that passes by itself: the block comes back after d, and
 // the attempt does not count. Snooze(d, nil) is nil.
 func Snooze(d time.Duration, err error) error { return intent(classSnooze, d, err) }
@@ -94,6 +104,18 @@ func classOf(err error) (class, time.Duration) {
 		return i.class, i.after
 	}
 	return classRetry, 0
+}
+
+// isFinal reports that nothing this process may do again mends the error.
+func isFinal(err error) bool {
+	c, _ := classOf(err)
+	return c == classFatal || c == classLeave
+}
+
+// IsLeave reports that err was marked by [Leave].
+func IsLeave(err error) bool {
+	c, _ := classOf(err)
+	return c == classLeave
 }
 
 // The server's error codes that have no constant in the client.

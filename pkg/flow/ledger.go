@@ -181,6 +181,9 @@ func (l *Ledger) apply(ctx context.Context, msg *jetstream.RawStreamMsg) error {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
+	if errors.Is(v.Fatal, ledger.ErrVersion) {
+		return Leave(fmt.Errorf("sync ledger: entry %d: %w", msg.Sequence, v.Fatal))
+	}
 	if v.Fatal != nil {
 		return Fatal(fmt.Errorf("sync ledger: entry %d: %w", msg.Sequence, v.Fatal))
 	}
@@ -271,7 +274,7 @@ func (l *Ledger) publish(ctx context.Context, data []byte, seq uint64) (*jetstre
 // settled reads the ledger up to the stored entry and asks the fold about it
 // (rule 4): that it is stored does not mean that it stands.
 func (l *Ledger) settled(ctx context.Context, id string, seq uint64) (Outcome, error) {
-	err := l.c.persist(ctx, "read ledger after append", func() error { return l.Sync(ctx) }, isFatal)
+	err := l.c.persist(ctx, "read ledger after append", func() error { return l.Sync(ctx) }, isFinal)
 	if err != nil {
 		return OutcomeUnknown, err
 	}
@@ -285,7 +288,7 @@ func (l *Ledger) settled(ctx context.Context, id string, seq uint64) (Outcome, e
 
 // unanswered looks for the entry's own id after a request without an answer.
 func (l *Ledger) unanswered(ctx context.Context, id string, cause error) (Outcome, error) {
-	err := l.c.persist(ctx, "read ledger after an unanswered append", func() error { return l.Sync(ctx) }, isFatal)
+	err := l.c.persist(ctx, "read ledger after an unanswered append", func() error { return l.Sync(ctx) }, isFinal)
 	if err != nil {
 		return OutcomeUnknown, err
 	}
@@ -310,11 +313,6 @@ func (l *Ledger) verdict(id string) (Outcome, bool) {
 	}
 }
 
-func isFatal(err error) bool {
-	c, _ := classOf(err)
-	return c == classFatal
-}
-
 // AppendUntil offers an entry that anyone may append and that harms nobody when
 // it is there twice (all kinds but commit): after an unanswered request it asks
 // build again, under a new id. It returns nil when the entry stands, was void, or
@@ -326,7 +324,7 @@ func (l *Ledger) AppendUntil(ctx context.Context, build func(*ledger.State) *led
 			return errors.New("no answer")
 		}
 		return err
-	}, func(err error) bool { return isFatal(err) || errors.Is(err, ErrTooLarge) })
+	}, func(err error) bool { return isFinal(err) || errors.Is(err, ErrTooLarge) })
 }
 
 // follow keeps the fold up with the stream until ctx ends: whoever appends is
@@ -348,7 +346,7 @@ func (l *Ledger) follow(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		if err := l.Sync(ctx); err != nil {
-			if isFatal(err) {
+			if isFinal(err) {
 				return err
 			}
 			if ctx.Err() == nil {

@@ -87,7 +87,7 @@ func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) error {
 // will never be there; what may pass is tried again with the next publish.
 func (p *Publisher) repair(ctx context.Context) error {
 	err := p.alive(ctx)
-	if class, _ := classOf(err); errors.Is(err, ErrRunEnded) || class == classFatal {
+	if errors.Is(err, ErrRunEnded) || isFinal(err) {
 		return err
 	}
 	if err == nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -181,6 +182,9 @@ func (c *Conn) finishRecord(ctx context.Context, r Record) error {
 			return err
 		}
 		old, err := decodeRecord(entry.Value())
+		if errors.Is(err, ErrVersion) {
+			return nil // a newer process was faster, and its record is not ours to write over
+		}
 		if err != nil || old.Status != StatusActive {
 			return err
 		}
@@ -195,13 +199,21 @@ func (c *Conn) finishRecord(ctx context.Context, r Record) error {
 	})
 }
 
+// decodeRecord reads a record. The error wraps [ErrVersion] when it is of another
+// version, whose other fields may have other forms.
 func decodeRecord(data []byte) (*Record, error) {
+	var head struct {
+		V int `json:"v"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return nil, fmt.Errorf("decode run record: %w", err)
+	}
+	if head.V != recordVersion {
+		return nil, fmt.Errorf("decode run record: %w: %d, this levada knows %d: use the levada that wrote it, or a newer one", ErrVersion, head.V, recordVersion)
+	}
 	var r Record
 	if err := json.Unmarshal(data, &r); err != nil {
 		return nil, fmt.Errorf("decode run record: %w", err)
-	}
-	if r.V != recordVersion {
-		return nil, fmt.Errorf("decode run record: version %d is not known to this levada (it reads %d)", r.V, recordVersion)
 	}
 	if !r.Run.Valid() || len(r.Edges) == 0 {
 		return nil, errors.New("decode run record: no run id or no edges")
@@ -227,14 +239,25 @@ func (c *Conn) Lookup(ctx context.Context, run RunID) (*Record, error) {
 }
 
 // Records returns all runs the server knows, the oldest first. One that cannot
-// be read (a newer version wrote it) is left out and named in the error.
+// be read (a newer version wrote it) is left out and named in the error, which then
+// wraps [ErrVersion].
 func (c *Conn) Records(ctx context.Context) ([]*Record, error) {
-	var (
-		recs []*Record
-		errs []error
-	)
-	err := c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
-		recs, errs = nil, nil
+	recs, strange, err := c.records(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, run := range slices.Sorted(maps.Keys(strange)) {
+		errs = append(errs, fmt.Errorf("run %s: %w", run, strange[run]))
+	}
+	return recs, errors.Join(errs...)
+}
+
+// records returns the runs that can be read, the oldest first, and why the others
+// cannot.
+func (c *Conn) records(ctx context.Context) (recs []*Record, strange map[RunID]error, err error) {
+	err = c.withBucket(ctx, runsBucket, func(kv jetstream.KeyValue) error {
+		recs, strange = nil, map[RunID]error{}
 		keys, err := kv.Keys(ctx)
 		if errors.Is(err, jetstream.ErrNoKeysFound) {
 			return nil
@@ -252,7 +275,7 @@ func (c *Conn) Records(ctx context.Context) ([]*Record, error) {
 			}
 			rec, err := decodeRecord(entry.Value())
 			if err != nil {
-				errs = append(errs, fmt.Errorf("run %s: %w", key, err))
+				strange[RunID(key)] = err
 				continue
 			}
 			recs = append(recs, rec)
@@ -260,8 +283,8 @@ func (c *Conn) Records(ctx context.Context) ([]*Record, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list runs: %w", err)
+		return nil, nil, fmt.Errorf("list runs: %w", err)
 	}
 	slices.SortFunc(recs, func(a, b *Record) int { return strings.Compare(string(a.Run), string(b.Run)) })
-	return recs, errors.Join(errs...)
+	return recs, strange, nil
 }

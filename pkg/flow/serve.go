@@ -24,8 +24,8 @@ type Role interface {
 	// work ends when there is no more time, or nothing more to do: what is not
 	// settled by then is delivered again, so a deadline is never a reason to settle
 	// early. A role that has no part in the run returns nil at once. An error is
-	// logged and the role is served again after a back-off; a [Fatal] one ends
-	// the process' service.
+	// logged and the role is served again after a back-off; a [Leave] one ends the
+	// process' service of the run, a [Fatal] one all its service.
 	Serve(intake, work context.Context, run *Run) error
 }
 
@@ -37,10 +37,12 @@ type Role interface {
 //	                                                reconcile       owed work
 //	                                                role.Serve ...  the work
 //
-// It returns nil after a drain, or the first fatal error.
+// A run of which something is of a version that this process does not know is left to
+// others, and that is logged, once. It returns nil after a drain, or the first fatal
+// error; with [Config.Alone] there are no others, and such a run is one.
 func (c *Conn) Serve(intake, work context.Context, roles ...Role) error {
 	g, gctx := errgroup.WithContext(intake)
-	s := &server{c: c, roles: roles, known: map[RunID]*Record{}, g: g, work: work}
+	s := &server{c: c, roles: roles, known: map[RunID]*Record{}, left: map[RunID]bool{}, g: g, work: work}
 	g.Go(func() error { return s.watch(gctx) })
 	err := g.Wait()
 	if intake.Err() != nil && errors.Is(err, context.Cause(intake)) {
@@ -57,6 +59,7 @@ type server struct {
 
 	mu    sync.Mutex
 	known map[RunID]*Record // served now
+	left  map[RunID]bool    // never to be served by this process: it does not know their version
 }
 
 // lookEvery is how often the bucket is read as a whole, whatever the watcher
@@ -91,8 +94,12 @@ func (s *server) wait(ctx context.Context, updates <-chan jetstream.KeyValueEntr
 			if e == nil {
 				continue // all that was there has been sent
 			}
-			if rec, err := decodeRecord(e.Value()); err == nil {
+			rec, err := decodeRecord(e.Value())
+			switch {
+			case err == nil:
 				s.start(ctx, rec)
+			case errors.Is(err, ErrVersion):
+				s.leave(ctx, RunID(e.Key()), err)
 			}
 		}
 	}
@@ -113,14 +120,16 @@ func (s *server) updates(ctx context.Context) (<-chan jetstream.KeyValueEntry, f
 // look starts every active run that is not served yet, and puts records back
 // that are served but no longer in the bucket.
 func (s *server) look(ctx context.Context) {
-	recs, err := s.c.Records(ctx)
+	recs, strange, err := s.c.records(ctx)
 	if err != nil {
 		s.c.log.DebugContext(ctx, "runs not listed", slog.Any("error", err))
-		if recs == nil {
-			return
-		}
+		return
 	}
 	listed := map[RunID]bool{}
+	for run, err := range strange {
+		listed[run] = true
+		s.leave(ctx, run, err)
+	}
 	for _, rec := range recs {
 		listed[rec.Run] = true
 		s.start(ctx, rec)
@@ -147,7 +156,7 @@ func (s *server) start(ctx context.Context, rec *Record) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.known[rec.Run] != nil {
+	if s.known[rec.Run] != nil || s.left[rec.Run] {
 		return
 	}
 	s.known[rec.Run] = rec
@@ -158,7 +167,11 @@ func (s *server) start(ctx context.Context, rec *Record) {
 			s.mu.Unlock()
 		}()
 		err := s.c.serveRun(ctx, s.work, rec, s.roles)
-		if err != nil && !isFatal(err) && ctx.Err() == nil {
+		if IsLeave(err) && !s.c.cfg.Alone {
+			s.leave(ctx, rec.Run, err)
+			return nil
+		}
+		if err != nil && !isFinal(err) && ctx.Err() == nil {
 			s.c.log.ErrorContext(ctx, "run not served, will try again", slog.String("run", string(rec.Run)), slog.Any("error", err))
 			_ = pause(ctx, lookEvery)
 			return nil // the next look starts it again
@@ -168,6 +181,21 @@ func (s *server) start(ctx context.Context, rec *Record) {
 		}
 		return err
 	})
+}
+
+// leave gives up a run, for good and for one reason: this process cannot read something
+// of it. A newer process can. One that serves the run already goes on with what it could
+// read until its ledger says something else.
+func (s *server) leave(ctx context.Context, run RunID, err error) {
+	s.mu.Lock()
+	said := s.left[run]
+	s.left[run] = true
+	s.mu.Unlock()
+	if said {
+		return
+	}
+	s.c.log.ErrorContext(ctx, "run left to newer processes: this one does not know a version in it",
+		slog.String("run", string(run)), slog.Any("error", err))
 }
 
 // serveRun plays the roles for one run until it has ended or intake is over.
@@ -242,7 +270,7 @@ func (r *Run) play(intake, work context.Context, role Role) error {
 		case err == nil:
 			<-intake.Done() // no part in this run, or done with it
 			return nil
-		case isFatal(err):
+		case isFinal(err):
 			return fmt.Errorf("%s: %w", role.Name(), err)
 		}
 		r.log.ErrorContext(intake, "role failed, will try again", slog.String("role", role.Name()), slog.Any("error", err))

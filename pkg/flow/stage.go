@@ -113,7 +113,7 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	w.flights.Wait()
 	release()
 	feeding.Wait()
-	if err := context.Cause(intake); isFatal(err) {
+	if err := context.Cause(intake); isFinal(err) {
 		return err
 	}
 	return nil
@@ -203,14 +203,15 @@ func (w *stageWorker) block(ctx context.Context, d *Delivery, stop context.Cance
 	}
 }
 
-// broken drops a message that is no valid block: damaged on its way, or of a
-// version that this process does not know. Its span is owed, and the task that
-// made it will be read again.
+// broken drops a message that is no valid block, because it was damaged on its way:
+// its span is owed, and the task that made it will be read again. One of a version that
+// this process does not know is nobody's to drop: it is given back, unread, for a
+// process that knows it.
 func (w *stageWorker) broken(ctx context.Context, d *Delivery, err error) error {
 	w.meter.Error()
 	if errors.Is(err, blocks.ErrVersion) {
 		d.Nak(0)
-		return Fatal(err)
+		return Leave(err)
 	}
 	w.run.log.ErrorContext(ctx, "damaged block dropped, its span is read again", slog.Any("error", err))
 	d.Term("damaged block")
@@ -227,7 +228,7 @@ func (w *stageWorker) failed(ctx context.Context, d *Delivery, in *blocks.Block,
 	w.meter.Error()
 	class, after := classOf(cause)
 	switch {
-	case class == classFatal:
+	case class == classFatal, class == classLeave:
 		d.Nak(0)
 		return true, cause
 	case class == classSnooze:

@@ -26,6 +26,7 @@ type Tap struct {
 	sub    *nats.Subscription
 	shown  map[tapped]*ledger.Coverage
 	spoilt int
+	why    error // of the first of them
 }
 
 // tapped is an edge that a tap has seen blocks of.
@@ -86,7 +87,10 @@ func (t *Tap) Next(ctx context.Context) (*Tapped, error) {
 		}
 		h, err := blocks.ParseHeader(msg.Header)
 		if err != nil {
-			t.spoilt++ // the stage that takes it says what is wrong
+			t.spoilt++
+			if t.why == nil {
+				t.why = err
+			}
 			continue
 		}
 		if t.first(&h) {
@@ -115,8 +119,9 @@ func (t *Tap) Lost() int {
 	return n
 }
 
-// Unreadable is how many messages were no blocks, by their headers.
-func (t *Tap) Unreadable() int { return t.spoilt }
+// Unreadable is how many messages were no blocks that this build knows, by their headers,
+// and why the first of them was none.
+func (t *Tap) Unreadable() (int, error) { return t.spoilt, t.why }
 
 // Close stops listening.
 func (t *Tap) Close() { _ = t.sub.Unsubscribe() }

@@ -46,7 +46,9 @@ func TestTapShowsEachSpanOnce(t *testing.T) {
 		require.EqualValues(t, 10, rows.Batch.NumRows())
 		rows.Release()
 	}
-	require.Equal(t, 1, tap.Unreadable())
+	n, why := tap.Unreadable()
+	require.Equal(t, 1, n)
+	require.Error(t, why)
 	require.Zero(t, tap.Lost())
 }
 

@@ -29,14 +29,16 @@ type Task struct {
 	Epoch string   `json:"epoch,omitempty"` // nonce of the plan or the requeue entry that asked
 }
 
-// DecodeTask reads the payload of a task message.
+// DecodeTask reads the payload of a task message. The error wraps [ErrVersion] when the
+// task asks for something that this build does not know.
 func DecodeTask(data []byte) (Task, error) {
 	var t Task
 	if err := json.Unmarshal(data, &t); err != nil {
 		return Task{}, fmt.Errorf("decode task: %w", err)
 	}
 	if t.Kind != TaskPlan && t.Kind != TaskRead {
-		return Task{}, fmt.Errorf("decode task: kind %q is not known to this levada", t.Kind)
+		return Task{}, fmt.Errorf("decode task: %w: kind %.32q, this levada knows %q and %q: use the levada that queued it, or a newer one",
+			ErrVersion, string(t.Kind), string(TaskPlan), string(TaskRead))
 	}
 	return t, nil
 }

@@ -89,7 +89,7 @@ func DecodeEntry(data []byte) (*Entry, error) {
 			return nil, err
 		}
 		if json.Unmarshal(data, new(Entry)) == nil {
-			return nil, fmt.Errorf("%w: %s entry: %w", ErrVersion, e.Kind, strict)
+			return nil, fmt.Errorf("%w: %s entry of version %d: %w: use the build that wrote it, or a newer one", ErrVersion, e.Kind, e.V, strict)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrEntry, strict)
 	}

@@ -72,7 +72,7 @@ func TestEntry_RefusesByName(t *testing.T) {
 		{"new kind", envelope(`"kind":"split","split":{}`), ErrVersion, `kind "split"`},
 		{"new kind with a known payload", envelope(`"kind":"split","cancel":{}`), ErrVersion, `kind "split"`},
 		{"no kind", envelope(`"cancel":{}`), ErrEntry, "no kind"},
-		{"new field", envelope(`"kind":"cancel","cancel":{"reason":"r","mode":"fast"}`), ErrVersion, `cancel entry: json: unknown field "mode"`},
+		{"new field", envelope(`"kind":"cancel","cancel":{"reason":"r","mode":"fast"}`), ErrVersion, `cancel entry of version 1: json: unknown field "mode": use the build that wrote it, or a newer one`},
 		{"new field of the envelope", envelope(`"kind":"cancel","cancel":{},"sig":"x"`), ErrVersion, `unknown field "sig"`},
 		{"no id", strings.Replace(good, `"id":"x",`, ``, 1), ErrEntry, "without an id"},
 		{"no payload", envelope(`"kind":"cancel"`), ErrEntry, "without a payload"},

@@ -141,7 +141,7 @@ func decodePlan(id string, packed []byte) (*Plan, error) {
 	var p Plan
 	if strict := decodeStrict(data, &p); strict != nil {
 		if json.Unmarshal(data, new(Plan)) == nil {
-			return nil, fmt.Errorf("%w: plan: %w", ErrVersion, strict)
+			return nil, fmt.Errorf("%w: plan: %w: use the build that wrote it, or a newer one", ErrVersion, strict)
 		}
 		return nil, fmt.Errorf("%w: plan: %w", ErrEntry, strict)
 	}

@@ -2,10 +2,15 @@ package pipeline
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
+
+// ErrVersion is wrapped by the error of [Parse] when the spec's apiVersion is one that
+// this build does not know. What else is wrong with the spec may be right in its own.
+var ErrVersion = errors.New("unknown apiVersion")
 
 // Error is one thing that is wrong with a spec.
 type Error struct {
@@ -17,6 +22,7 @@ type Error struct {
 	Hint   string // what to do; may be empty
 
 	source string // the line itself
+	kind   error  // the sentinel that it wraps; may be nil
 }
 
 // Error gives place, path, message and remedy in one line.
@@ -40,6 +46,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// Unwrap returns the sentinel among the package's errors, if it is one of them.
+func (e *Error) Unwrap() error { return e.kind }
 
 // Pretty renders the error with the line of the spec and a caret under its place.
 func (e *Error) Pretty() string {
@@ -70,6 +79,15 @@ func (es Errors) Error() string {
 		lines[i] = e.Error()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns all of them.
+func (es Errors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = e
+	}
+	return errs
 }
 
 // Pretty renders all of them.

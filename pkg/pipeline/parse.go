@@ -23,7 +23,8 @@ import (
 const maxSpec = 1 << 20
 
 // Parse reads a spec. name stands in errors, as the file's name. The error is an
-// [Errors]; all problems that can be found without the source's schema are in it.
+// [Errors]; all problems that can be found without the source's schema are in it. It
+// wraps [ErrVersion] when the spec is of another version than [APIVersion].
 func Parse(name string, data []byte) (*Spec, error) {
 	p := &parser{spec: &Spec{file: name}}
 	if len(data) > maxSpec {
@@ -144,7 +145,8 @@ func (p *parser) root(n *yaml.Node) {
 	seen := p.fields(n, "", map[string]func(*yaml.Node, string){
 		"apiVersion": func(n *yaml.Node, path string) {
 			if p.text(n, path, &s.APIVersion); s.APIVersion != "" && s.APIVersion != APIVersion {
-				p.fail(n, path, "this levada reads "+APIVersion, "version %q is not known", s.APIVersion)
+				p.fail(n, path, "this levada reads "+APIVersion+": use a newer one for this spec", "version %q is not known", s.APIVersion)
+				p.errs[len(p.errs)-1].kind = ErrVersion
 			}
 		},
 		"name":     func(n *yaml.Node, path string) { p.name(n, path, &s.Name) },

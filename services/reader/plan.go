@@ -40,7 +40,7 @@ func (t *tasker) appendPlan(ctx context.Context) error {
 	if rec.Status != flow.StatusActive {
 		return flow.ErrRunEnded
 	}
-	spec, err := pipeline.Parse(t.run.Pipeline, []byte(t.run.Spec))
+	spec, err := job.Spec(t.run)
 	if err != nil {
 		return unreadable(err)
 	}
@@ -113,6 +113,9 @@ func (t *tasker) sweepAbandoned(ctx context.Context, out *sink.Sink) error {
 	}
 	for _, run := range runs {
 		over, err := t.ended(ctx, run)
+		if errors.Is(err, flow.ErrVersion) {
+			continue // of a newer levada, which sweeps it itself
+		}
 		if err == nil && over {
 			err = out.SweepEnded(ctx, run)
 		}

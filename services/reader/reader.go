@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
 )
@@ -105,6 +106,10 @@ const maxDeliveries = 100
 // serve does one task and settles it. An error means that the reader cannot go on.
 func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 	task, err := flow.DecodeTask(d.Data())
+	if errors.Is(err, flow.ErrVersion) {
+		d.Nak(0) // for a reader that knows it
+		return flow.Leave(err)
+	}
 	if err != nil {
 		t.run.Log().ErrorContext(work, "task dropped", slog.Any("error", err))
 		d.Term("unreadable task")
@@ -123,6 +128,9 @@ func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 		err = t.read(intake, work, task)
 	}
 	t.meter.SetState("waiting")
+	if errors.Is(err, flow.ErrVersion) || errors.Is(err, sink.ErrVersion) {
+		err = flow.Leave(err) // the record, or a lock in the sink, is a newer levada's
+	}
 	var cannot *unreadableError
 	switch {
 	case err == nil:
@@ -131,6 +139,9 @@ func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 	case work.Err() != nil, intake.Err() != nil, errors.Is(err, flow.ErrRunEnded):
 		d.Nak(0)
 		return nil //nolint:nilerr // asked to stop: somebody else reads it
+	case flow.IsLeave(err): // before it is taken for a spec that nobody can read
+		d.Nak(0)
+		return err
 	case errors.As(err, &cannot):
 		t.meter.Error()
 		if err := t.run.Fail(work, err.Error()); err != nil {

@@ -42,7 +42,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	if err != nil || j.Pipeline == nil {
 		return err
 	}
-	var g errgroup.Group
+	g, intake := errgroup.WithContext(intake) // when one stage cannot go on, the others drain
 	for _, stage := range j.Pipeline.Stages {
 		if stage.Chain == nil || len(s.cfg.Stages) > 0 && !slices.Contains(s.cfg.Stages, stage.Name) {
 			continue // another process serves it

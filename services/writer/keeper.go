@@ -49,7 +49,8 @@ func newKeeper(run *flow.Run, meter *flow.Meter) *keeper {
 // keepEvery is how often a keeper looks without having been called.
 const keepEvery = time.Second
 
-// serve keeps until ctx ends or the run has ended.
+// serve keeps until ctx ends or the run has ended. Its error says that this process must
+// not go on with the run.
 func (k *keeper) serve(ctx context.Context) error {
 	tick := time.NewTicker(keepEvery)
 	defer tick.Stop()
@@ -63,6 +64,10 @@ func (k *keeper) serve(ctx context.Context) error {
 		case err != nil && notOurs(err):
 			<-ctx.Done() // the writer has said so
 			return nil
+		case flow.IsLeave(err):
+			return err
+		case errors.Is(err, sink.ErrVersion): // a newer keeper's, and for one to finish
+			return flow.Leave(fmt.Errorf("finish the run: %w", err))
 		case err != nil && sink.IsPermanent(err):
 			if err := k.run.Fail(ctx, "finish the run: "+err.Error()); err != nil {
 				return err

@@ -144,12 +144,13 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 	return l.hold.add(d, &h)
 }
 
-// damaged drops a message that is no valid block; its task is read again.
+// damaged drops a message that is no valid block; its task is read again. One of a
+// version that this process does not know is given back, unread.
 func (l *lane) damaged(ctx context.Context, d *flow.Delivery, err error) error {
 	l.meter.Error()
 	if errors.Is(err, blocks.ErrVersion) {
 		d.Nak(0)
-		return flow.Fatal(err)
+		return flow.Leave(err)
 	}
 	l.log.ErrorContext(ctx, "damaged block dropped, its span is read again", slog.Any("error", err))
 	d.Term("damaged block")

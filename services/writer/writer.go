@@ -50,12 +50,20 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	meter.SetWorkers(s.cfg.Lanes)
 	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 
-	// The keeper also ends runs that never get a plan.
+	// The keeper also ends runs that never get a plan. What stops it stops the lanes.
 	k := newKeeper(run, meter)
 	keeping, stopKeeper := context.WithCancel(work)
 	defer stopKeeper()
+	intake, stop := context.WithCancel(intake)
+	defer stop()
 	var g errgroup.Group
-	g.Go(func() error { return k.serve(keeping) })
+	g.Go(func() error {
+		err := k.serve(keeping)
+		if err != nil {
+			stop()
+		}
+		return err
+	})
 	err := s.write(intake, work, run, meter)
 	if err == nil && intake.Err() == nil {
 		<-intake.Done()
@@ -85,6 +93,9 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 			run.Log().ErrorContext(intake, "this process writes nothing of the run", slog.Any("error", err))
 			return nil
 		}
+		if errors.Is(err, sink.ErrVersion) {
+			return flow.Leave(fmt.Errorf("open sink: %w", err))
+		}
 		return fmt.Errorf("open sink: %w", err)
 	}
 	in, err := run.Input(flow.SinkStage, meter)
@@ -97,7 +108,7 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 	defer stopFeed()
 	var feeding errgroup.Group
 	feeding.Go(func() error { in.Serve(feed, keep); return nil })
-	var lanes errgroup.Group
+	lanes, intake := errgroup.WithContext(intake) // when one cannot go on, the others cut and go
 	for i := range s.cfg.Lanes {
 		l := newLane(s.cfg, run, j, out, in, meter, run.Log().With(slog.Int("lane", i)))
 		lanes.Go(func() error { return l.serve(intake, work) })

@@ -92,8 +92,11 @@ func readNote(path string) (Note, error) {
 	if err := json.Unmarshal(data, &n); err != nil {
 		return Note{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	if n.V != noteVersion || n.Run+noteSuffix != filepath.Base(path) {
-		return Note{}, fmt.Errorf("read %s: not a note of version %d of that run", path, noteVersion)
+	if n.V != noteVersion {
+		return Note{}, fmt.Errorf("read %s: a note of version %d, this levada knows %d: use the levada that wrote it, or a newer one", path, n.V, noteVersion)
+	}
+	if n.Run+noteSuffix != filepath.Base(path) {
+		return Note{}, fmt.Errorf("read %s: a note of another run", path)
 	}
 	return n, nil
 }
