@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
@@ -68,6 +69,10 @@ func TestGoldenMessagesDecode(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, m, again, path)
 			require.Equal(t, w.Header, b.Header)
+			if w.Rows > 0 { // and the rows are those that were written
+				require.True(t, array.RecordEqual(w.Batch, b.Batch), path)
+			}
+			require.Equal(t, w.Offsets, b.Offsets, path)
 		}
 		b.Release()
 	}
