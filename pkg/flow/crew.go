@@ -20,7 +20,7 @@ import (
 // Each worker takes one block after the other and settles it as if it were alone; a
 // change of their number touches no block.
 type crew struct {
-	state pool.State
+	start pool.State // never written: the workers read its bounds
 	in    *Input
 	out   *Publisher
 	meter *Meter
@@ -48,14 +48,14 @@ func (s *Stage) bounds() (least, most int) {
 
 // serve runs the workers until intake has ended and the last of them has finished.
 func (c *crew) serve(intake context.Context) {
-	c.resize(c.state.Size)
+	c.resize(c.start.Size)
 	if c.elastic() {
 		c.workers.Go(func() { c.adapt(intake) })
 	}
 	c.workers.Wait()
 }
 
-func (c *crew) elastic() bool { return c.state.Max > c.state.Min }
+func (c *crew) elastic() bool { return c.start.Max > c.start.Min }
 
 // patience is how long a worker waits for a block before it looks whether it should
 // leave; for ever when nobody ever should. It also bounds how much of a wait the meter
@@ -92,7 +92,7 @@ func (c *crew) leave() bool {
 func (c *crew) adapt(ctx context.Context) {
 	tick := time.NewTicker(crewInterval)
 	defer tick.Stop()
-	last := c.measure()
+	state, last := c.start, c.measure()
 	for {
 		select {
 		case <-ctx.Done():
@@ -100,11 +100,11 @@ func (c *crew) adapt(ctx context.Context) {
 		case <-tick.C:
 		}
 		now := c.measure()
-		state, d, changed := c.state.Next(pool.Load{
+		next, d, changed := state.Next(pool.Load{
 			Interval: now.at.Sub(last.at), WaitedIn: now.waitedIn - last.waitedIn, CPU: now.cpu - last.cpu, Cores: runtime.GOMAXPROCS(0),
 			Waiting: c.in.waiting(), Full: now.refused > last.refused || c.out.full.Load(),
 		})
-		c.state, last = state, now
+		state, last = next, now
 		if !changed {
 			continue
 		}

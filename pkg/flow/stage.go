@@ -107,7 +107,7 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	defer stop(nil)
 	var feeding sync.WaitGroup
 	feeding.Go(func() { in.Serve(intake, keep) })
-	c := &crew{state: pool.State{Min: least, Max: most, Size: least}, in: in, out: out, meter: meter, log: run.log.With(slog.String("stage", s.Stage))}
+	c := &crew{start: pool.State{Min: least, Max: most, Size: least}, in: in, out: out, meter: meter, log: run.log.With(slog.String("stage", s.Stage))}
 	c.work = func() { w.loop(intake, work, c, stop) }
 	c.serve(intake)
 	w.flights.Wait()
