@@ -36,6 +36,9 @@ type Config struct {
 	// Alone says that nobody else serves the runs of the server: what this process does
 	// not know stops its service, for there is nobody to leave it to.
 	Alone bool
+	// ReadOnly is for who only looks, and may be all there is: nothing that is missing on
+	// the server is made, nothing that is there is changed, no snapshot is stored.
+	ReadOnly bool
 }
 
 func (c Config) withDefaults() Config {

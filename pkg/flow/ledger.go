@@ -127,8 +127,8 @@ func (l *Ledger) sync(ctx context.Context) (bool, error) {
 	defer cancel()
 	stream, err := l.c.ctl.js.Stream(ctx, ledgerStream(l.rec.Run))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if l.rec.Status != StatusActive || Look(l, (*ledger.State).Status) == ledger.Ended {
-			return false, nil // nothing more can be said about an ended run
+		if l.c.cfg.ReadOnly || l.rec.Status != StatusActive || Look(l, (*ledger.State).Status) == ledger.Ended {
+			return false, nil // nothing more can be said about an ended run; a live one's is for those to make who serve it
 		}
 		l.c.log.WarnContext(ctx, "ledger is gone, made again", slog.String("run", string(l.rec.Run)))
 		if err = l.c.ensureStream(ctx, l.c.ledgerConfig(l.rec)); err != nil {

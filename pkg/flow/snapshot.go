@@ -49,7 +49,7 @@ func (l *Ledger) restore(ctx context.Context) {
 // snapshot stores the fold when it has grown enough. Failure is harmless.
 func (l *Ledger) snapshot(ctx context.Context) {
 	seq := l.Seq()
-	if seq < l.saved+snapshotEvery {
+	if l.c.cfg.ReadOnly || seq < l.saved+snapshotEvery {
 		return
 	}
 	l.saved = seq

@@ -87,6 +87,9 @@ func (c *Conn) bucketConfig(name string) jetstream.StreamConfig {
 // replicate raises the replicas of a stream that all runs share to what this process is
 // told: who opened it first may have known less. They are never lowered.
 func (c *Conn) replicate(ctx context.Context, name string) error {
+	if c.cfg.ReadOnly {
+		return nil
+	}
 	s, err := c.ctl.js.Stream(ctx, name)
 	if err != nil {
 		return err
@@ -109,6 +112,8 @@ func (c *Conn) ensureStream(ctx context.Context, cfg jetstream.StreamConfig) err
 		return nil
 	} else if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("look up stream %s: %w", cfg.Name, err)
+	} else if c.cfg.ReadOnly {
+		return fmt.Errorf("stream %s is not there: %w", cfg.Name, err)
 	}
 	_, err := c.ctl.js.CreateStream(ctx, cfg)
 	switch {
