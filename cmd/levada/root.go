@@ -88,7 +88,7 @@ a lock).`,
 		}
 	}
 	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
-	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.scaleCommand(), a.tapCommand())
+	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
 	root.AddCommand(a.generateCommand(), a.versionCommand())

@@ -16,16 +16,24 @@ func Rate(perSecond float64) string {
 	if math.IsNaN(perSecond) || math.IsInf(perSecond, 0) {
 		return "-"
 	}
+	return short(perSecond) + "/s"
+}
+
+// Count writes a whole number where there is little room, in three digits: "1.23M",
+// "45.6k", "7".
+func Count(n int64) string { return short(float64(n)) }
+
+func short(n float64) string {
 	for _, u := range []struct {
 		size float64
 		unit string
-	}{{1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
+	}{{1e12, "T"}, {1e9, "G"}, {1e6, "M"}, {1e3, "k"}} {
 		// 999,500 is a thousand of the next unit when it is rounded to three digits.
-		if v := perSecond / u.size; v >= 0.9995 {
-			return digits(v) + u.unit + "/s"
+		if v := n / u.size; v >= 0.9995 {
+			return digits(v) + u.unit
 		}
 	}
-	return fmt.Sprintf("%.0f/s", perSecond)
+	return fmt.Sprintf("%.0f", n)
 }
 
 func digits(v float64) string {

@@ -49,3 +49,9 @@ func TestCounts(t *testing.T) {
 	assert.Equal(t, "12 MiB", figure.Bytes(12<<20))
 	assert.Equal(t, "0 B", figure.Bytes(-1))
 }
+
+func TestCount(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1.00k", 12_345: "12.3k", 999_600: "1.00M", 20_000_000_000_000: "20.0T"} {
+		assert.Equal(t, want, figure.Count(n), "%d", n)
+	}
+}
