@@ -158,6 +158,10 @@ kubernetes: build ## hold deployments/kubernetes against schemas, the binary and
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_KUSTOMIZE=$$($(KUBETOOL) -n kustomize) LEVADA_KUBECONFORM=$$($(KUBETOOL) -n kubeconform) \
 	  go test -tags kubernetes -count=1 -timeout 10m ./test/kubernetes
 
+.PHONY: terminal
+terminal: build ## watch levada top on a real terminal; needs tmux
+	LEVADA_BIN=$(CURDIR)/bin/levada go test -tags terminal -count=1 -timeout 10m -v ./test/terminal
+
 .PHONY: model
 model: $(TLC) ## check the protocol's model whole, or MODEL="names of checks"; Java 17 and Maven
 	JOBS=$(JOBS) $(PYTHON) docs/protocol/check.py $(TLC) $(MODEL)
