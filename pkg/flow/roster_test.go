@@ -68,7 +68,7 @@ func TestRosterKeepsUpWithTheRuns(t *testing.T) {
 	_, err = srv.JetStream(t).Publish(t.Context(), "$KV.levada-runs.foreign", []byte(`{"v":2}`))
 	require.NoError(t, err)
 	recs, err = roster.Look(t.Context())
-	require.ErrorContains(t, err, "run foreign: decode run record: version 2")
+	require.ErrorContains(t, err, "run foreign: decode run record: unknown version: 2")
 	require.Len(t, recs, 2)
 	require.Equal(t, second.run.Run, recs[1].Run, "the oldest first")
 }
