@@ -338,6 +338,7 @@ func TestRule20WhoCanFinish_WriterOfAnotherHostIsRefused(t *testing.T) {
 func TestRule21OneOutput_SecondRunIsRefused(t *testing.T) {
 	h := byHand(t, options{spans: 1})
 	in := stack.Customers(t, 100, 1, 100)
+	h.alone()
 	h.start(stack.All()...) // the first run is alive: its extents are missing
 	second := h.Submit(t, copySpec(in, h.out, "    mode: append\n", ""), nil)
 	rec := h.Await(t, second)
@@ -473,12 +474,8 @@ func TestRule13Extent_AckedBlocksThatCameBackAreNoWork(t *testing.T) {
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	tasks := h.run.Tasks(1, nil)
 	wg.Go(func() { in.Serve(ctx, ctx) }) // makes the consumer
-	wg.Go(func() { tasks.Serve(ctx, ctx) })
-	d, err := tasks.Next(ctx, 0)
-	require.NoError(t, err)
-	d.Ack() // the task to plan: nobody is to queue the others for it
+	h.alone()
 	js := h.Server.JetStream(t)
 	require.Eventually(t, func() bool {
 		_, err := js.Consumer(t.Context(), edge, "to-sink")

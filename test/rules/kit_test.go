@@ -128,6 +128,24 @@ func (h *hand) plan(text string) {
 	require.NotEmpty(t, h.run.PlanHash())
 }
 
+// alone takes the task to plan away, which would make a reader queue the tasks of the run:
+// the test is the only reader.
+func (h *hand) alone() {
+	h.t.Helper()
+	ctx, cancel := context.WithCancel(h.t.Context())
+	defer cancel()
+	tasks := h.run.Tasks(1, nil)
+	var wg sync.WaitGroup
+	wg.Go(func() { tasks.Serve(ctx, ctx) })
+	d, err := tasks.Next(ctx, 0)
+	require.NoError(h.t, err)
+	d.Ack()
+	require.Eventually(h.t, func() bool { return stream(h.t, h.Server.JetStream(h.t), "levada-tasks-"+string(h.run.Run)).CachedInfo().State.Msgs == 0 },
+		stack.Limit, time.Millisecond)
+	cancel()
+	wg.Wait()
+}
+
 // block makes the block of span i of a task, in some epoch. Release it.
 func (h *hand) block(task, i int, epoch string) *blocks.Block {
 	from := int64(i * spanRows)
