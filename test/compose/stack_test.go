@@ -73,26 +73,26 @@ func (s *stack) compose(args ...string) string {
 	for _, f := range s.files {
 		all = append(all, "--file", f)
 	}
-	return s.command(exec.Command("docker", append(all, args...)...))
+	out, err := s.command(exec.Command("docker", append(all, args...)...))
+	require.NoError(s.t, err)
+	return out
 }
 
 // levada runs the levada of this machine against the stack.
-func (s *stack) levada(args ...string) string {
+func (s *stack) levada(args ...string) (string, error) {
 	s.t.Helper()
 	bin := os.Getenv("LEVADA_BIN")
 	require.NotEmpty(s.t, bin, "LEVADA_BIN is not set: make compose builds the binary and sets it")
 	return s.command(exec.Command(bin, append(args, "--nats", s.nats)...))
 }
 
-func (s *stack) command(cmd *exec.Cmd) string {
-	s.t.Helper()
+func (s *stack) command(cmd *exec.Cmd) (string, error) {
 	cmd.Dir, cmd.Env = root, s.env
 	out, err := cmd.Output()
 	if ee, ok := err.(*exec.ExitError); ok { //nolint:errorlint // it is what Output returns
-		require.NoError(s.t, err, "%v: %s%s", cmd.Args, out, ee.Stderr)
+		err = fmt.Errorf("%v: %w: %s%s", cmd.Args, err, out, ee.Stderr)
 	}
-	require.NoError(s.t, err, "%v", cmd.Args)
-	return string(out)
+	return string(out), err
 }
 
 // job is a run that takes long enough to be in its middle for a while: many small blocks,
@@ -154,21 +154,25 @@ func (p *progress) workers(stage string) int {
 	return n
 }
 
-// await waits until the run is as cond wants it. It must not end before that.
+// await waits until the run is as cond wants it. It must not end before that. Servers that
+// have just lost one of theirs do not answer for some seconds.
 func (j *job) await(what string, cond func(*progress) bool) {
 	j.t.Helper()
 	ctx, cancel := context.WithTimeout(j.t.Context(), limit)
 	defer cancel()
 	for {
 		var p progress
-		require.NoError(j.t, json.Unmarshal([]byte(j.levada("stats", j.run, "--json")), &p))
-		if cond(&p) {
-			return
+		out, err := j.levada("stats", j.run, "--json")
+		if err == nil {
+			require.NoError(j.t, json.Unmarshal([]byte(out), &p))
+			if cond(&p) {
+				return
+			}
+			require.Equal(j.t, "active", p.Status, "%s: %s", what, p.Reason)
 		}
-		require.Equal(j.t, "active", p.Status, "%s: %s", what, p.Reason)
 		select {
 		case <-ctx.Done():
-			require.FailNow(j.t, "waited too long", "%s: %+v", what, p)
+			require.FailNow(j.t, "waited too long", "%s: %+v, %v", what, p, err)
 		case <-time.After(100 * time.Millisecond): // a poll of the statistics
 		}
 	}
