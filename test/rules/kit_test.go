@@ -140,7 +140,9 @@ func (h *hand) alone() {
 	d, err := tasks.Next(ctx, 0)
 	require.NoError(h.t, err)
 	d.Ack()
-	require.Eventually(h.t, func() bool { return stream(h.t, h.Server.JetStream(h.t), "levada-tasks-"+string(h.run.Run)).CachedInfo().State.Msgs == 0 },
+	require.Eventually(h.t, func() bool {
+		return stream(h.t, h.Server.JetStream(h.t), "levada-tasks-"+string(h.run.Run)).CachedInfo().State.Msgs == 0
+	},
 		stack.Limit, time.Millisecond)
 	cancel()
 	wg.Wait()
