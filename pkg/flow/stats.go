@@ -357,7 +357,10 @@ type Board struct {
 	arrived chan struct{} // closed, and made anew, at each report
 }
 
-// Watch starts to listen to the reports of a run. The caller must Close it.
+// Watch starts to listen to the reports of a run, and asks for one of every instance, so
+// that a board which has just begun does not miss those that it has never heard. A
+// connection that only looks does not ask: it hears all within a second. The caller must
+// Close it.
 func (c *Conn) Watch(run RunID) (*Board, error) {
 	b := &Board{c: c, run: run, last: map[string]Stats{}, heard: map[string]time.Time{}, arrived: make(chan struct{})}
 	sub, err := c.ctl.nc.Subscribe(StatsSubject(run, "*", "*"), func(msg *nats.Msg) {
@@ -376,6 +379,9 @@ func (c *Conn) Watch(run RunID) (*Board, error) {
 		return nil, err
 	}
 	b.sub = sub
+	if !c.cfg.ReadOnly {
+		_ = c.ctl.nc.Publish(statsAskSubject(run), nil) // down: the next reports will do
+	}
 	return b, nil
 }
 
