@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +35,7 @@ type localFlags struct {
 	workers workersFlag
 	lanes   int
 	quiet   bool
+	fuse    string
 }
 
 func (l *localFlags) bind(cmd *cobra.Command) {
@@ -42,15 +45,23 @@ func (l *localFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&l.memory, "memory", "", memoryUsage)
 	f.IntVar(&l.tasks, "tasks", 0, "tasks read at once (default the cores)")
 	f.Var(&l.workers, "workers", workersUsage)
-	f.IntVar(&l.lanes, "lanes", 1, "files written at once, per partition")
+	f.IntVar(&l.lanes, "lanes", 0, "files written at once, per partition (default the cores when the edge before the sink is fused, else 1)")
 	f.BoolVar(&l.quiet, "no-progress", false, "show no progress")
 }
 
-func (l *localFlags) roles() []flow.Role {
+// writeBuffer is what the lanes of a process together may hold in unwritten row groups.
+const writeBuffer = 128 << 20
+
+// roles are those of a run, whose writer is as wide as the rest of a fused process.
+func (l *localFlags) roles(rec *flow.Record) []flow.Role {
+	lanes := l.lanes
+	if lanes == 0 && rec.Edges[len(rec.Edges)-1].Fused {
+		lanes = runtime.GOMAXPROCS(0)
+	}
 	return []flow.Role{
 		reader.New(reader.Config{Tasks: l.tasks}),
 		transform.New(transform.Config{Workers: l.workers.least, MaxWorkers: l.workers.most}),
-		writer.New(writer.Config{Lanes: l.lanes}),
+		writer.New(writer.Config{Lanes: lanes, Buffer: writeBuffer / int64(max(lanes, 1))}),
 	}
 }
 
@@ -89,11 +100,31 @@ readers, transforms and writers do the work, and follows the run.`,
 		},
 	}
 	local.bind(cmd)
+	cmd.Flags().StringVar(&local.fuse, "fuse", "", "auto: blocks pass by reference between the stages in this process; never: through streams of the embedded server (default what the pipeline says)")
 	cmd.Flags().StringVar(&store, "store", "", "what the embedded server may keep on disk, 20GiB for example (default 75% of the free space)")
 	remote.bind(cmd)
 	remote.bindStreams(cmd)
 	bindUnchecked(cmd, &unchecked)
 	return cmd
+}
+
+// fusedEdges says which edges of a pipeline do without a stream in this process.
+func (l *localFlags) fusedEdges(spec *pipeline.Spec) ([]bool, error) {
+	switch l.fuse {
+	case "":
+		return pipeline.FusedEdges(spec), nil
+	case string(pipeline.FuseNever):
+		return nil, nil
+	case string(pipeline.FuseAuto):
+		plain := *spec
+		plain.Stages = slices.Clone(spec.Stages)
+		plain.Policies.Fuse, plain.Sink.Fuse = "", ""
+		for i := range plain.Stages {
+			plain.Stages[i].Fuse = ""
+		}
+		return pipeline.FusedEdges(&plain), nil
+	}
+	return nil, usagef("--fuse %q: write auto or never", l.fuse)
 }
 
 // runLocal runs a pipeline with everything in this process.
@@ -110,6 +141,10 @@ func (a *app) runLocal(ctx context.Context, file string, local *localFlags, stor
 	if err != nil {
 		return err
 	}
+	fused, err := local.fusedEdges(spec)
+	if err != nil {
+		return err
+	}
 	h := state.Of(spec.Name, spec.Sink.Parquet.URI)
 	// The source is looked at while the server starts: both take their time.
 	var inspection errgroup.Group
@@ -122,7 +157,7 @@ func (a *app) runLocal(ctx context.Context, file string, local *localFlags, stor
 	if err != nil {
 		return busy(state, h, err)
 	}
-	rec, err := a.choose(ctx, srv, spec, text, checked)
+	rec, err := a.choose(ctx, srv, spec, text, fused, checked)
 	if err != nil {
 		return errors.Join(err, srv.close())
 	}
@@ -147,7 +182,7 @@ func busy(state home.State, h home.Home, err error) error {
 
 // choose returns the home's unfinished run of the spec, or submits a new one. checked
 // is what was found wrong with the source.
-func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text string, checked error) (*flow.Record, error) {
+func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text string, fused []bool, checked error) (*flow.Record, error) {
 	recs, err := srv.conn.Records(ctx)
 	if err != nil {
 		return nil, err
@@ -170,7 +205,7 @@ func (a *app) choose(ctx context.Context, srv *server, spec *pipeline.Spec, text
 	if checked != nil {
 		return nil, checked
 	}
-	rec, err := record(ctx, srv.conn, spec, text, srv.own.StoreLimit())
+	rec, err := record(ctx, srv.conn, spec, text, fused, srv.own.StoreLimit())
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +293,7 @@ func (a *app) serveAndFollow(ctx context.Context, srv *server, rec *flow.Record,
 	defer quiet()
 	var serving errgroup.Group
 	serving.Go(func() error {
-		err := srv.conn.Serve(intake, work, local.roles()...)
+		err := srv.conn.Serve(intake, work, local.roles(rec)...)
 		stop(err) // a service that cannot go on ends the watching, too
 		return err
 	})

@@ -20,6 +20,10 @@ const (
 	largestBlock = 4 << 20
 	// headerRoom is what a block's headers may need of it.
 	headerRoom = 16 << 10
+	// largestFused is the most a block has in a run of which no edge is a stream: what is
+	// never encoded need not fit into a message. Larger than what travels only where
+	// a row group should stay whole.
+	largestFused = 64 << 20
 	// besideEdges is what the streams and buckets of a run reserve besides its edges:
 	// ledger 256 MiB, dead letters 256 MiB, tasks 64 MiB, and three buckets of 64 MiB
 	// with the first run.
@@ -39,9 +43,16 @@ func blockBytes(spec *pipeline.Spec, maxPayload int64) int64 {
 // embeddedBlockBytes is blockBytes on the embedded server, for what is said without one.
 func embeddedBlockBytes(spec *pipeline.Spec) int64 { return blockBytes(spec, 2*largestBlock) }
 
-// record makes the record of a new run. limit is what the server's store may reserve
-// in all, when the account does not say; 0 when nobody knows.
-func record(ctx context.Context, conn *flow.Conn, spec *pipeline.Spec, text string, limit int64) (*flow.Record, error) {
+// record makes the record of a new run. fused says which edges need no stream, as
+// [pipeline.FusedEdges] does; nil: none. limit is what the server's store may reserve in
+// all, when the account does not say; 0 when nobody knows.
+func record(ctx context.Context, conn *flow.Conn, spec *pipeline.Spec, text string, fused []bool, limit int64) (*flow.Record, error) {
+	streams := len(spec.Stages) + 1
+	for _, f := range fused {
+		if f {
+			streams--
+		}
+	}
 	left := conn.StoreLeft(ctx)
 	if left < 0 && limit > 0 {
 		reserved, err := reservedBytes(ctx, conn)
@@ -53,17 +64,27 @@ func record(ctx context.Context, conn *flow.Conn, spec *pipeline.Spec, text stri
 	if left >= 0 {
 		left = max(left-besideEdges, 0)
 	}
-	edge, err := pipeline.EdgeBytes(spec, left, len(spec.Stages)+1)
+	edge, err := pipeline.EdgeBytes(spec, left, streams)
 	if err != nil {
 		return nil, fmt.Errorf("%w (besides, a run's ledger, tasks and dead letters reserve %d MiB)", err, besideEdges>>20)
 	}
 	r := &flow.Record{
 		Run: flow.NewRunID(), Pipeline: spec.Name, SpecHash: spec.Hash(), Spec: text, Sink: spec.Sink.Parquet.URI,
-		Submitted: time.Now().UTC(), Edges: []flow.Edge{{Stage: flow.SourceStage, MaxBytes: edge}},
-		BlockBytes: blockBytes(spec, conn.MaxPayload()), RequeueAfter: spec.Policies.RequeueAfter,
+		Submitted: time.Now().UTC(), BlockBytes: blockBytes(spec, conn.MaxPayload()), RequeueAfter: spec.Policies.RequeueAfter,
 	}
-	for _, s := range spec.Stages {
-		r.Edges = append(r.Edges, flow.Edge{Stage: s.Name, MaxBytes: edge})
+	if streams == 0 && spec.Policies.BlockBytes == 0 {
+		r.BlockBytes = largestFused
+	}
+	producer := flow.SourceStage
+	for i := range len(spec.Stages) + 1 {
+		e := flow.Edge{Stage: producer, MaxBytes: edge}
+		if fused != nil && fused[i] {
+			e = flow.Edge{Stage: producer, Fused: true}
+		}
+		r.Edges = append(r.Edges, e)
+		if i < len(spec.Stages) {
+			producer = spec.Stages[i].Name
+		}
 	}
 	return r, nil
 }
@@ -146,7 +167,7 @@ func (a *app) submit(ctx context.Context, file string, flags serverFlags, unchec
 				return nil, fmt.Errorf("%w (--unchecked leaves it to the services)", err)
 			}
 		}
-		rec, err := record(ctx, conn, spec, text, 0)
+		rec, err := record(ctx, conn, spec, text, nil, 0)
 		if err != nil {
 			return nil, err
 		}

@@ -102,7 +102,7 @@ func (c *crew) adapt(ctx context.Context) {
 		now := c.measure()
 		next, d, changed := state.Next(pool.Load{
 			Interval: now.at.Sub(last.at), WaitedIn: now.waitedIn - last.waitedIn, CPU: now.cpu - last.cpu, Cores: runtime.GOMAXPROCS(0),
-			Waiting: c.in.waiting(), Full: now.refused > last.refused || c.out.full.Load(),
+			Waiting: c.in.waiting(), Full: now.refused > last.refused || c.out.crowded(),
 		})
 		state, last = next, now
 		if !changed {

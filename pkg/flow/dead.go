@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,8 +54,43 @@ func (l *Letter) Where() string {
 
 // PublishLetter stores a dead letter, borrowing its rows. It must be stored
 // before the block (or the dead entry) that counts its rows. A dead-letter stream
-// that is full gives [ErrDeadFull].
+// that is full gives [ErrDeadFull]. A letter of more rows than the server takes in a
+// message is stored in halves: a block that was handed over in one process may be larger
+// than one that travels.
 func (r *Run) PublishLetter(ctx context.Context, p *Publisher, l *Letter) error {
+	if l.Rows == nil || blocks.DataSize(l.Rows) <= r.c.MaxPayload()/2 {
+		return r.publishLetter(ctx, p, l, "")
+	}
+	return r.publishHalves(ctx, p, l)
+}
+
+// publishHalves stores a letter whose rows are too many, or whose only row is too large.
+func (r *Run) publishHalves(ctx context.Context, p *Publisher, l *Letter) error {
+	part := "/" + strconv.FormatUint(uint64(l.Offsets[0]), 10)
+	if blocks.DataSize(l.Rows) <= r.c.MaxPayload()/2 {
+		return r.publishLetter(ctx, p, l, part)
+	}
+	n := l.Rows.NumRows()
+	if n == 1 {
+		alone := *l
+		alone.Rows = nil
+		return r.publishLetter(ctx, p, &alone, part)
+	}
+	for _, half := range [][2]int64{{0, n / 2}, {n / 2, n}} {
+		some := *l
+		some.Offsets = l.Offsets[half[0]:half[1]]
+		some.Rows = l.Rows.NewSlice(half[0], half[1])
+		err := r.publishHalves(ctx, p, &some)
+		some.Rows.Release()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishLetter stores one message; part tells it from the others of its letter.
+func (r *Run) publishLetter(ctx context.Context, p *Publisher, l *Letter, part string) error {
 	b := &blocks.Block{Header: blocks.Header{
 		Run: string(r.Run), Stage: l.Stage, Span: l.Span, Attempt: l.Attempt, Rows: int64(len(l.Offsets)),
 		Plan: r.PlanHash(), Epoch: l.Attempt,
@@ -76,7 +112,7 @@ func (r *Run) PublishLetter(ctx context.Context, p *Publisher, l *Letter) error 
 	m.Header.Set(headerOperator, clean(l.Operator))
 	m.Header.Set(headerColumn, clean(l.Column))
 	m.Header.Set(headerReason, clean(l.Reason))
-	m.Header.Set(jetstream.MsgIDHeader, strings.Join([]string{l.Stage, l.Span.String(), l.Attempt, clean(l.Operator), clean(l.Column), clean(l.Reason)}, "/"))
+	m.Header.Set(jetstream.MsgIDHeader, strings.Join([]string{l.Stage, l.Span.String(), l.Attempt, clean(l.Operator), clean(l.Column), clean(l.Reason)}, "/")+part)
 	return p.Publish(ctx, m)
 }
 

@@ -109,7 +109,7 @@ func exampleRun(ctx context.Context) (*flow.Conn, flow.RunID, func()) {
 			Plan: run.PlanHash(), Epoch: run.PlanHash(), Rows: 3,
 		},
 		Batch: array.NewRecordBatch(schema, []arrow.Array{col}, 3),
-	}); err != nil {
+	}, nil); err != nil {
 		panic(err)
 	}
 	return conn, rec.Run, func() {

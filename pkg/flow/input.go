@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/levada-data/levada/pkg/blocks"
 )
 
 // Input is a process' share of one work queue: a durable pull consumer that all
@@ -28,6 +30,8 @@ type Input struct {
 	meter    *Meter
 	alive    func(context.Context) error // an error once the run has ended: its streams stay deleted
 
+	fused *fusedEdge // nil for a stream: then the fields above are unused, but for ready and meter
+
 	behind atomic.Int64 // messages that waited in the stream when the last one was delivered
 
 	mu     sync.Mutex
@@ -36,12 +40,14 @@ type Input struct {
 	live   map[*Delivery]struct{} // delivered and not settled
 }
 
-// Delivery is one message of a work queue and the duty to settle it: exactly one
-// of Ack, Nak and Term. What is never settled is delivered again.
+// Delivery is one message of a work queue, or one block of a fused edge, and the duty to
+// settle it: exactly one of Ack, Nak and Term. What is never settled is delivered again.
 //
 // It settles by the acknowledgement protocol of JetStream itself, so that a message
 // that is held for long is no more than its reply subject: the payload is let go of.
 type Delivery struct {
+	custody
+
 	in     *Input
 	reply  string
 	header nats.Header
@@ -49,6 +55,12 @@ type Delivery struct {
 	bytes  int64
 	times  int
 	held   bool
+
+	// Of a fused edge:
+	edge   *fusedEdge
+	parent *Delivery     // that the block was made from; nil when of nothing that has to be settled
+	block  *blocks.Block // until it has left
+	left   atomic.Bool
 }
 
 // The words of the acknowledgement protocol.
@@ -76,6 +88,10 @@ func (r *Run) input(stream jetstream.StreamConfig, name string, window int, mete
 
 // Serve fetches until intake ends, and keeps what is held alive until work ends.
 func (in *Input) Serve(intake, work context.Context) {
+	if in.fused != nil {
+		in.feed(intake)
+		return
+	}
 	var wg sync.WaitGroup
 	wg.Go(func() { in.keepAlive(work) })
 	in.fetch(intake)
@@ -233,7 +249,7 @@ func (in *Input) wanted(ctx context.Context) (int, error) {
 func (in *Input) Next(ctx context.Context, d time.Duration) (*Delivery, error) {
 	select { // what is there needs no timer
 	case m := <-in.ready:
-		return m, nil
+		return in.taken(m), nil
 	default:
 	}
 	start := time.Now()
@@ -246,12 +262,20 @@ func (in *Input) Next(ctx context.Context, d time.Duration) (*Delivery, error) {
 	}
 	select {
 	case m := <-in.ready:
-		return m, nil
+		return in.taken(m), nil
 	case <-expired:
 		return nil, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+}
+
+// taken counts a block of a fused edge; what was fetched has been counted.
+func (in *Input) taken(d *Delivery) *Delivery {
+	if d.edge != nil {
+		in.meter.received(d)
+	}
+	return d
 }
 
 // keepAlive tells the server every third of the ack wait that everything
@@ -278,7 +302,8 @@ func (in *Input) keepAlive(ctx context.Context) {
 	}
 }
 
-func (in *Input) settle(d *Delivery) {
+// forget ends the care for a delivery that is settled.
+func (in *Input) forget(d *Delivery) {
 	in.mu.Lock()
 	_, ok := in.live[d]
 	delete(in.live, d)
@@ -301,6 +326,7 @@ func (in *Input) ring() {
 
 func delivery(in *Input, msg jetstream.Msg) *Delivery {
 	d := &Delivery{in: in, reply: msg.Reply(), header: msg.Headers(), data: msg.Data(), bytes: int64(len(msg.Data())) + 512, times: 1}
+	d.shares.Store(1)
 	if m, err := msg.Metadata(); err == nil {
 		d.times = int(min(m.NumDelivered, 1<<30))
 	}
@@ -311,6 +337,10 @@ func delivery(in *Input, msg jetstream.Msg) *Delivery {
 // stays alive, another one may be fetched in its place, and its payload and headers
 // are let go of.
 func (d *Delivery) Hold() {
+	if d.edge != nil {
+		d.leave()
+		return
+	}
 	d.header, d.data = nil, nil
 	d.in.mu.Lock()
 	first := !d.held
@@ -324,40 +354,60 @@ func (d *Delivery) Hold() {
 	}
 }
 
-// Header returns the message's headers, nil after Hold. Treat as read-only.
-func (d *Delivery) Header() map[string][]string { return d.header }
+// Header returns what the block's headers say. The error wraps [blocks.ErrVersion] or
+// says what is wrong with them; those of a fused edge are never wrong. Not after Hold.
+func (d *Delivery) Header() (blocks.Header, error) {
+	if d.edge != nil {
+		return d.block.Header, nil
+	}
+	return blocks.ParseHeader(d.header)
+}
 
-// Data returns the payload, nil after Hold. Treat as read-only; valid for as long as it
-// is referenced.
+// Block returns the block. The caller must Release it; that may be after the delivery
+// was settled. The errors are those of [blocks.Decode]. Not after Hold.
+func (d *Delivery) Block() (*blocks.Block, error) {
+	if d.edge != nil {
+		return share(d.block), nil
+	}
+	return blocks.Decode(d.header, d.data, blocks.DecodeOptions{})
+}
+
+// Data returns the payload of a message, nil after Hold and for a block of a fused edge.
+// Treat as read-only; valid for as long as it is referenced.
 func (d *Delivery) Data() []byte { return d.data }
 
-// Bytes is what the message takes of the edge's bound, nearly.
+// Bytes is what the block takes of the edge's bound, nearly.
 func (d *Delivery) Bytes() int64 { return d.bytes }
 
 // Deliveries is how often the server has delivered this message, from 1.
 func (d *Delivery) Deliveries() int { return d.times }
 
-// Ack settles the message: it is done with, and leaves the work queue. An ack
-// that is lost costs a redelivery, which is recognised by its span.
+// Ack settles the message: it is done with, and leaves the work queue. An ack that is
+// lost costs a redelivery, which is recognised by its span. When blocks made from it
+// were handed over to a fused edge, the message is held until the last of them is
+// settled.
 func (d *Delivery) Ack() {
-	d.in.settle(d)
-	d.say(wordAck)
+	if d.shares.Load() > 1 {
+		d.Hold()
+	}
+	d.leave()
+	d.unshare()
 }
 
 // Nak gives the message back, to be delivered again after the delay.
 func (d *Delivery) Nak(delay time.Duration) {
-	d.in.settle(d)
+	word := wordNak
 	if delay > 0 {
-		d.say(wordNak + ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`)
-		return
+		word += ` {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`
 	}
-	d.say(wordNak)
+	d.leave()
+	d.settle(word)
 }
 
 // Term drops the message for good, for a reason that the server logs.
 func (d *Delivery) Term(reason string) {
-	d.in.settle(d)
-	d.say(wordTerm + " " + reason)
+	d.leave()
+	d.settle(wordTerm + " " + reason)
 }
 
 // say sends one word to the server. What is lost is said again by what follows from

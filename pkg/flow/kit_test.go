@@ -98,13 +98,13 @@ func (k *kit) block(t testing.TB, from, to int64) *blocks.Block {
 }
 
 func (k *kit) publish(ctx context.Context, out *flow.Publisher, b *blocks.Block) error {
-	return out.PublishBlock(ctx, k.run.Run, b)
+	return out.PublishBlock(ctx, k.run.Run, b, nil)
 }
 
 // span is the header's, of a delivery.
 func span(t testing.TB, d *flow.Delivery) blocks.Span {
 	t.Helper()
-	h, err := blocks.ParseHeader(d.Header())
+	h, err := d.Header()
 	require.NoError(t, err)
 	return h.Span
 }

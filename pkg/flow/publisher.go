@@ -34,6 +34,9 @@ type Publisher struct {
 	meter   *Meter
 	alive   func(context.Context) error // an error once the run has ended: its streams stay deleted
 	refuse  error                       // what a full stream means; nil: wait, that is the backpressure
+
+	fused  *fusedEdge      // instead of the stream; then only the fields below and the meter are used
+	intake context.Context //nolint:containedctx // of the run: nothing is handed over after it has ended
 }
 
 func (r *Run) publisher(stream jetstream.StreamConfig, meter *Meter) *Publisher {
@@ -59,7 +62,7 @@ func (p *Publisher) Publish(ctx context.Context, m *nats.Msg) error {
 	for n := 0; ; n++ {
 		err := p.pass(ctx, func() error { return p.send(ctx, m) })
 		if err == nil {
-			p.meter.sent(m)
+			p.meter.sent(int64(len(m.Data)))
 			return nil
 		}
 		if isTooLarge(err) {
@@ -147,8 +150,14 @@ func blockMsg(run RunID, h *blocks.Header, wire blocks.Message) *nats.Msg {
 	return m
 }
 
-// PublishBlock encodes b, borrowing it, and stores it in the edge of its stage.
-func (p *Publisher) PublishBlock(ctx context.Context, run RunID, b *blocks.Block) error {
+// PublishBlock encodes b, borrowing it, and stores it in the edge of its stage; on a
+// fused edge it hands the block over instead. from is what the block was made from: the
+// caller settles it afterwards, and it stays unsettled until a block that was handed
+// over is. nil when that is nothing.
+func (p *Publisher) PublishBlock(ctx context.Context, run RunID, b *blocks.Block, from *Delivery) error {
+	if p.fused != nil {
+		return p.hand(ctx, b, from)
+	}
 	wire, err := blocks.Encode(b)
 	if err != nil {
 		return Permanent(fmt.Errorf("encode block %s: %w", b.Span, err))
@@ -163,4 +172,32 @@ func (p *Publisher) PublishBlock(ctx context.Context, run RunID, b *blocks.Block
 		return err
 	}
 	return nil
+}
+
+func (p *Publisher) hand(ctx context.Context, b *blocks.Block, from *Delivery) error {
+	start := time.Now()
+	defer func() { p.meter.waitedOut(time.Since(start)) }()
+	if err := p.fused.hand(ctx, p.intake, b, from); err != nil {
+		return err
+	}
+	p.meter.sent(b.Size())
+	p.fused.tap.show(b)
+	return nil
+}
+
+// Await returns when the next stage is there: at once, unless the edge is fused. Who
+// begins before has blocks that nobody takes.
+func (p *Publisher) Await(ctx context.Context) error {
+	if p.fused == nil {
+		return nil
+	}
+	return p.fused.await(ctx)
+}
+
+// crowded reports that the edge does not take what comes out.
+func (p *Publisher) crowded() bool {
+	if p.fused != nil {
+		return len(p.fused.ready) == cap(p.fused.ready)
+	}
+	return p.full.Load()
 }

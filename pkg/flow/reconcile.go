@@ -52,6 +52,9 @@ type queue struct{ stream, consumer string }
 func (r *Run) queues() []queue {
 	all := []queue{{tasksStream(r.Run), tasksConsumer}}
 	for i, e := range r.Edges {
+		if e.Fused {
+			continue // what is in it is a task that is not acked
+		}
 		next := SinkStage
 		if i+1 < len(r.Edges) {
 			next = r.Edges[i+1].Stage

@@ -16,8 +16,21 @@ type Run struct {
 	Ledger *Ledger
 	Board  *Board
 
-	c   *Conn
-	log *slog.Logger
+	c      *Conn
+	log    *slog.Logger
+	intake context.Context       //nolint:containedctx // of the roles: when it has ended, nothing new is begun
+	fused  map[string]*fusedEdge // by the stage that fills them
+}
+
+// newRun returns the run of a record, which nobody serves yet.
+func newRun(c *Conn, rec *Record, l *Ledger) *Run {
+	r := &Run{Record: *rec, Ledger: l, c: c, log: c.log.With(slog.String("run", string(rec.Run))), intake: c.life, fused: map[string]*fusedEdge{}}
+	for _, e := range rec.Edges {
+		if e.Fused {
+			r.fused[e.Stage] = newFusedEdge(c, rec.Run, e.Stage, r.Window())
+		}
+	}
+	return r
 }
 
 // Log is the run's logger; it names the run.
@@ -100,7 +113,7 @@ func (c *Conn) Attach(ctx context.Context, run RunID) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{Record: *rec, Ledger: l, c: c, log: c.log.With(slog.String("run", string(run)))}, nil
+	return newRun(c, rec, l), nil
 }
 
 // Follow keeps an attached run's ledger up to date until ctx ends.
@@ -175,6 +188,9 @@ func (r *Run) Input(stage string, meter *Meter) (*Input, error) {
 // at once: the window is what waits and travels besides.
 func (r *Run) inputOf(stage string, meter *Meter, workers int) (*Input, error) {
 	up := r.Upstream(stage)
+	if e := r.fused[up]; e != nil {
+		return &Input{c: r.c, fused: e, ready: e.ready, meter: meter}, nil
+	}
 	for _, e := range r.Edges {
 		if e.Stage == up {
 			in := r.input(r.c.edgeConfig(&r.Record, e), edgeConsumer(stage), r.Window()+workers, meter)
@@ -192,6 +208,9 @@ func (r *Run) Tasks(n int, meter *Meter) *Input {
 
 // Output opens the edge that a stage fills.
 func (r *Run) Output(stage string, meter *Meter) (*Publisher, error) {
+	if e := r.fused[stage]; e != nil {
+		return &Publisher{c: r.c, fused: e, intake: r.intake, meter: meter}, nil
+	}
 	for _, e := range r.Edges {
 		if e.Stage == stage {
 			return r.publisher(r.c.edgeConfig(&r.Record, e), meter), nil
@@ -209,4 +228,13 @@ func (r *Run) EdgeOf(stage string) Edge {
 		}
 	}
 	return Edge{}
+}
+
+// Depth returns what waits in the edge that the given stage fills, as this process sees
+// it: of a fused edge, the blocks that the next stage has not taken or is not done with.
+func (r *Run) Depth(ctx context.Context, stage string) (Depth, error) {
+	if e := r.fused[stage]; e != nil {
+		return Depth{Blocks: uint64(max(e.inside.Load(), 0))}, nil
+	}
+	return r.c.Depth(ctx, r.Run, stage)
 }

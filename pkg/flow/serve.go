@@ -209,13 +209,13 @@ func (c *Conn) serveRun(intake, work context.Context, rec *Record, roles []Role)
 		return err
 	}
 	defer board.Close()
-	run := &Run{Record: *rec, Ledger: l, Board: board, c: c, log: c.log.With(slog.String("run", string(rec.Run)))}
-	run.log.InfoContext(intake, "run joined", slog.String("pipeline", rec.Pipeline))
-
 	// The run's own end stops the intake of its roles; the ledger is followed until
 	// they have all returned, for they decide by it.
 	intake, stopIntake := context.WithCancelCause(intake)
 	defer stopIntake(nil)
+	run := newRun(c, rec, l)
+	run.Board, run.intake = board, intake
+	run.log.InfoContext(intake, "run joined", slog.String("pipeline", rec.Pipeline))
 	work, stopWork := context.WithCancel(work)
 	defer stopWork()
 	following, stopFollow := context.WithCancel(work)

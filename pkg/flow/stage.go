@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/levada-data/levada/internal/fault"
 	"github.com/levada-data/levada/internal/pool"
@@ -87,6 +88,8 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	}
 	meter, stopMeter := run.Meter(work, s.Stage)
 	defer stopMeter()
+	leave := run.Takes(s.Stage)
+	defer leave()
 	meter.SetState("waiting")
 	if _, err := run.WaitPlan(intake); err != nil {
 		return err
@@ -100,7 +103,11 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	if err != nil {
 		return err
 	}
+	if err := out.Await(intake); err != nil {
+		return nil // another process plays the next stage, and this one too, or the run is over
+	}
 	w := &stageWorker{s: s, run: run, meter: meter, out: out, letters: run.DeadLetters()}
+	w.flights.SetLimit(run.Window() + most)
 	// keep lasts until every block in flight is settled, so that they stay alive.
 	keep, release := context.WithCancel(work)
 	intake, stop := context.WithCancelCause(intake)
@@ -110,7 +117,7 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	c := &crew{start: pool.State{Min: least, Max: most, Size: least}, in: in, out: out, meter: meter, log: run.log.With(slog.String("stage", s.Stage))}
 	c.work = func() { w.loop(intake, work, c, stop) }
 	c.serve(intake)
-	w.flights.Wait()
+	_ = w.flights.Wait() // returns nil
 	release()
 	feeding.Wait()
 	if err := context.Cause(intake); isFinal(err) {
@@ -125,7 +132,7 @@ type stageWorker struct {
 	meter   *Meter
 	out     *Publisher
 	letters *Publisher
-	flights sync.WaitGroup // blocks processed and not settled; bounded by the input's window
+	flights errgroup.Group // blocks processed and not settled: a window of them
 }
 
 // loop is one worker: it leaves between two blocks, never with one.
@@ -152,7 +159,7 @@ const maxTries = 5
 
 // block settles one delivery, or hands that to a flight.
 func (w *stageWorker) block(ctx context.Context, d *Delivery, stop context.CancelCauseFunc) error {
-	h, err := blocks.ParseHeader(d.Header())
+	h, err := d.Header()
 	if err != nil {
 		return w.broken(ctx, d, err)
 	}
@@ -177,19 +184,24 @@ func (w *stageWorker) block(ctx context.Context, d *Delivery, stop context.Cance
 		)
 		err := w.meter.Work(func() error {
 			var err error
-			if in, err = blocks.Decode(d.Header(), d.Data(), blocks.DecodeOptions{}); err != nil {
+			if in, err = d.Block(); err != nil {
 				return err
 			}
 			outs, lets, err = w.process(ctx, in, attempt)
 			return err
 		})
 		if err == nil {
-			w.flights.Go(func() {
+			finish := func() error {
 				defer in.Release()
 				if err := w.finish(ctx, d, outs, lets); err != nil {
 					stop(err)
 				}
-			})
+				return nil
+			}
+			if w.out.fused != nil {
+				return finish() // nothing is gained by waiting beside the worker, and memory is lost
+			}
+			w.flights.Go(finish)
 			return nil
 		}
 		if in == nil {
@@ -294,7 +306,7 @@ func (w *stageWorker) finish(ctx context.Context, d *Delivery, outs []*blocks.Bl
 	}
 	fault.Point(fault.TransformPublishBefore)
 	for _, b := range outs {
-		if err := w.out.PublishBlock(ctx, w.run.Run, b); err != nil {
+		if err := w.out.PublishBlock(ctx, w.run.Run, b, d); err != nil {
 			d.Nak(0)
 			return w.interrupted(ctx, err)
 		}

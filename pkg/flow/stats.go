@@ -271,10 +271,10 @@ func (m *Meter) StoreRequest(retry, throttled bool) {
 	}
 }
 
-func (m *Meter) sent(msg *nats.Msg) {
+func (m *Meter) sent(bytes int64) {
 	if m != nil {
 		m.blocksOut.Add(1)
-		m.bytesOut.Add(int64(len(msg.Data)))
+		m.bytesOut.Add(bytes)
 	}
 }
 
@@ -283,7 +283,7 @@ func (m *Meter) received(d *Delivery) {
 		return
 	}
 	m.blocksIn.Add(1)
-	m.bytesIn.Add(int64(len(d.data)))
+	m.bytesIn.Add(d.bytes)
 	if d.times > 1 {
 		m.redelivered.Add(1)
 	}

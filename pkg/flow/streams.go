@@ -20,10 +20,12 @@ const (
 	dedupe      = 2 * time.Minute // saves work only; nothing rests on it
 )
 
-// Edge is the bounded stream between the stage that fills it and the next.
+// Edge is what lies between the stage that fills it and the next: a bounded stream, or
+// nothing, when one process plays both.
 type Edge struct {
-	Stage    string `json:"stage"`     // the producer
-	MaxBytes int64  `json:"max_bytes"` // fixed when the run starts
+	Stage    string `json:"stage"`           // the producer
+	MaxBytes int64  `json:"max_bytes"`       // of the stream, fixed when the run starts; 0 when fused
+	Fused    bool   `json:"fused,omitempty"` // without a stream: blocks pass by reference
 }
 
 // streamsOf lists the streams of a run: what Submit makes, what is made again
@@ -31,7 +33,9 @@ type Edge struct {
 func (c *Conn) streamsOf(r *Record) []jetstream.StreamConfig {
 	configs := []jetstream.StreamConfig{c.ledgerConfig(r), c.tasksConfig(r), c.deadConfig(r)}
 	for _, e := range r.Edges {
-		configs = append(configs, c.edgeConfig(r, e))
+		if !e.Fused {
+			configs = append(configs, c.edgeConfig(r, e))
+		}
 	}
 	return configs
 }
@@ -141,7 +145,9 @@ func (c *Conn) StoreLeft(ctx context.Context) int64 {
 func (c *Conn) dropStreams(ctx context.Context, r *Record) error {
 	names := []string{tasksStream(r.Run)}
 	for _, e := range r.Edges {
-		names = append(names, blocksStream(r.Run, e.Stage))
+		if !e.Fused {
+			names = append(names, blocksStream(r.Run, e.Stage))
+		}
 	}
 	if s, err := c.ctl.js.Stream(ctx, deadStream(r.Run)); err == nil && s.CachedInfo().State.Msgs == 0 {
 		names = append(names, deadStream(r.Run))

@@ -35,7 +35,13 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	fmt.Fprintf(b, "        %d tasks, about %d blocks of at most %s\n", f.Tasks, f.Blocks, size(f.BlockBytes))
 	fmt.Fprintf(b, "        runs in: levada reader\n")
 	schema(b, p.Source)
+	fused, nth := FusedEdges(p.Spec), 0
 	edge := func(from, to string) {
+		defer func() { nth++ }()
+		if fused[nth] {
+			fmt.Fprintf(b, "   │\n   │ edge %s → %s: fused in 'levada run': blocks pass by reference; between services durable, holds %s, then %s waits\n   ▼\n", from, to, size(f.EdgeBytes), from)
+			return
+		}
 		fmt.Fprintf(b, "   │\n   │ edge %s → %s: durable, holds %s, then %s waits\n   ▼\n", from, to, size(f.EdgeBytes), from)
 	}
 	from := "source"

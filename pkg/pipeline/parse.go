@@ -285,6 +285,7 @@ func (p *parser) stages(n *yaml.Node, path string) {
 			"transform": func(n *yaml.Node, path string) { st.Transform = p.transform(n, path) },
 			"external":  func(n *yaml.Node, path string) { st.External = p.external(n, path) },
 			"workers":   func(n *yaml.Node, path string) { p.workers(n, path, &st.Workers) },
+			"fuse":      func(n *yaml.Node, path string) { choose(p, n, path, &st.Fuse, FuseAuto, FuseNever) },
 		})
 		if seen == nil {
 			continue
@@ -368,8 +369,11 @@ func (p *parser) external(n *yaml.Node, path string) *External {
 }
 
 func (p *parser) sink(n *yaml.Node, path string) {
-	seen := p.fields(n, path, map[string]func(*yaml.Node, string){"parquet": p.parquetSink})
-	if seen != nil && len(seen) != 1 {
+	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
+		"parquet": p.parquetSink,
+		"fuse":    func(n *yaml.Node, path string) { choose(p, n, path, &p.spec.Sink.Fuse, FuseAuto, FuseNever) },
+	})
+	if seen != nil && seen["parquet"] == nil {
 		p.fail(n, path, "parquet", "a pipeline has one sink")
 	}
 }
@@ -452,6 +456,7 @@ func (p *parser) policies(n *yaml.Node, path string) {
 		"block_bytes":   func(n *yaml.Node, path string) { p.size(n, path, 16<<10, &o.BlockBytes) },
 		"edge_bytes":    func(n *yaml.Node, path string) { p.size(n, path, minEdge, &o.EdgeBytes) },
 		"workers":       func(n *yaml.Node, path string) { p.workers(n, path, &o.Workers) },
+		"fuse":          func(n *yaml.Node, path string) { choose(p, n, path, &o.Fuse, FuseAuto, FuseNever) },
 	})
 }
 

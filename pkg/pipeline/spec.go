@@ -71,6 +71,7 @@ type StageSpec struct {
 	Transform []OperatorSpec `json:"transform,omitempty"`
 	External  *External      `json:"external,omitempty"`
 	Workers   Workers        `json:"workers,omitzero"` // those of the policies when zero
+	Fuse      Fuse           `json:"fuse,omitempty"`   // of the edge before it; that of the policies when empty
 
 	node *yaml.Node
 	path string
@@ -122,6 +123,7 @@ type Assignment struct {
 // Sink is where rows go.
 type Sink struct {
 	Parquet *ParquetSink `json:"parquet"`
+	Fuse    Fuse         `json:"fuse,omitempty"` // of the edge before it; that of the policies when empty
 }
 
 // ParquetSink writes Parquet files into a directory.
@@ -177,6 +179,16 @@ const (
 	VisibilityRun  Visibility = "run"  // all files together at the end
 )
 
+// Fuse says whether an edge may do without a stream where one process plays the stages
+// on both sides of it. Empty is auto.
+type Fuse string
+
+// The ways to treat an edge.
+const (
+	FuseAuto  Fuse = "auto"  // without a stream where that can be
+	FuseNever Fuse = "never" // always through a stream
+)
+
 // Policies are how a run behaves.
 type Policies struct {
 	MaxDeadRows  int64         `json:"max_dead_rows"` // more of them fail the run
@@ -186,6 +198,7 @@ type Policies struct {
 	BlockBytes   int64         `json:"block_bytes,omitempty"`
 	EdgeBytes    int64         `json:"edge_bytes,omitempty"`
 	Workers      Workers       `json:"workers,omitzero"`
+	Fuse         Fuse          `json:"fuse,omitempty"` // of all edges
 
 	node *yaml.Node
 	vis  *yaml.Node

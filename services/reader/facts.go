@@ -20,6 +20,10 @@ import (
 // does not count, few enough that a lost one costs little and all readers have work.
 const taskBytes = 64 << 20
 
+// usualBlock bounds the bytes of a block where a larger one would fit: nothing is gained
+// above it.
+const usualBlock = 4 << 20
+
 // maxSourceFiles bounds the files of one plan.
 const maxSourceFiles = 1 << 20
 
@@ -153,7 +157,7 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		// From metadata and the columns carried alone, never from decoded bytes
 		// (rule 17): packed pages understate the bytes of a row, the schema's fixed widths do not.
 		width := max(float64(bytes)/float64(max(task.Rows, 1)), blocks.Width(f.Pipeline.Source))
-		task.BlockRows = blocks.RowsPerBlock(width, f.BlockBytes)
+		task.BlockRows = blocks.RowsPerBlock(width, min(f.BlockBytes, usualBlock))
 	}
 	return nil
 }

@@ -48,11 +48,11 @@ func (t *tasker) open(ctx context.Context) (*reading, error) {
 	return t.current, nil
 }
 
-// read serves one task: blocks, then the extent.
+// read serves one task, delivered as d: blocks, then the extent.
 //
 //	row group ─► block of the planned rows ─► covered? skip ─► publish ─┐ all stored
 //	                                                        extent ◄─────┘
-func (t *tasker) read(intake, work context.Context, task flow.Task) error {
+func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Delivery) error {
 	r, err := t.open(work)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (t *tasker) read(intake, work context.Context, task flow.Task) error {
 			Run: string(t.run.Run), Stage: flow.SourceStage, Span: blocks.Span{Task: task.Task, From: from, To: to},
 			Attempt: flow.NewNonce(), Plan: r.id, Epoch: task.Epoch, Rows: batch.NumRows(),
 		}, Batch: batch}
-		g.Go(func() error { return t.publish(ctx, b) })
+		g.Go(func() error { return t.publish(ctx, b, d) })
 		return nil
 	})
 	if gerr := g.Wait(); gerr != nil {
@@ -97,7 +97,7 @@ func (t *tasker) read(intake, work context.Context, task flow.Task) error {
 }
 
 // publish stores one block, in halves if it is too large, taking ownership.
-func (t *tasker) publish(ctx context.Context, b *blocks.Block) error {
+func (t *tasker) publish(ctx context.Context, b *blocks.Block, d *flow.Delivery) error {
 	parts, letters, err := t.run.Fit(ctx, b, flow.SourceStage, b.Attempt)
 	if err != nil {
 		return unreadable(err)
@@ -115,7 +115,7 @@ func (t *tasker) publish(ctx context.Context, b *blocks.Block) error {
 	}
 	for _, p := range parts {
 		fault.Point(fault.ReaderBlockPublishBefore)
-		if err := t.out.PublishBlock(ctx, t.run.Run, p); err != nil {
+		if err := t.out.PublishBlock(ctx, t.run.Run, p, d); err != nil {
 			return err
 		}
 		t.meter.Rows(p.Span.Rows(), p.Rows)

@@ -53,6 +53,9 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	if err != nil {
 		return err
 	}
+	if err := out.Await(intake); err != nil {
+		return nil // another process plays the next stage, and this one too, or the run is over
+	}
 	in := run.Tasks(s.cfg.Tasks, meter)
 	keep, release := context.WithCancel(work)
 	defer release()
@@ -125,7 +128,7 @@ func (t *tasker) serve(intake, work context.Context, d *flow.Delivery) error {
 	} else if task.Kind == flow.TaskPlan {
 		err = t.plan(work)
 	} else {
-		err = t.read(intake, work, task)
+		err = t.read(intake, work, task, d)
 	}
 	t.meter.SetState("waiting")
 	if errors.Is(err, flow.ErrVersion) || errors.Is(err, sink.ErrVersion) {

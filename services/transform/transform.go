@@ -38,18 +38,39 @@ func (s *Service) Name() string { return "transform" }
 
 // Serve implements [flow.Role].
 func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
+	leave := s.takes(run) // before there is a plan: who fills a fused edge may have to make it
+	defer leave()
 	j, err := job.Wait(intake, run)
 	if err != nil || j.Pipeline == nil {
 		return err
 	}
 	g, intake := errgroup.WithContext(intake) // when one stage cannot go on, the others drain
 	for _, stage := range j.Pipeline.Stages {
-		if stage.Chain == nil || len(s.cfg.Stages) > 0 && !slices.Contains(s.cfg.Stages, stage.Name) {
+		if stage.Chain == nil || !s.serves(stage.Name) {
 			continue // another process serves it
 		}
 		g.Go(func() error { return s.stage(stage).Serve(intake, work, run) })
 	}
 	return g.Wait()
+}
+
+// takes says that this process plays its stages, until the returned function is called.
+func (s *Service) takes(run *flow.Run) (leave func()) {
+	var leaves []func()
+	for _, e := range run.Edges {
+		if s.serves(e.Stage) {
+			leaves = append(leaves, run.Takes(e.Stage))
+		}
+	}
+	return func() {
+		for _, leave := range leaves {
+			leave()
+		}
+	}
+}
+
+func (s *Service) serves(stage string) bool {
+	return len(s.cfg.Stages) == 0 || slices.Contains(s.cfg.Stages, stage)
 }
 
 func (s *Service) stage(stage *pipeline.Stage) *flow.Stage {

@@ -52,8 +52,13 @@ func (l *lane) reopen() {
 }
 
 // linger is how long the edge must bring nothing new before a lane asks itself
-// whether more will come.
-const linger = 100 * time.Millisecond
+// whether more will come: longer where it has to ask the server.
+func (l *lane) linger() time.Duration {
+	if l.edge.Fused {
+		return 2 * time.Millisecond
+	}
+	return 100 * time.Millisecond
+}
 
 func (l *lane) serve(intake, work context.Context) error {
 	defer func() { l.files.Abandon(context.WithoutCancel(work)) }()
@@ -80,13 +85,13 @@ func (l *lane) patience() time.Duration {
 	if l.hold.empty() {
 		return time.Second
 	}
-	return max(min(linger, time.Until(l.hold.since.Add(l.policy.MaxAge))), time.Millisecond)
+	return max(min(l.linger(), time.Until(l.hold.since.Add(l.policy.MaxAge))), time.Millisecond)
 }
 
 // take appends one delivery to the open files, or settles it. An error means that
 // the lane cannot go on with its open files.
 func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
-	h, err := blocks.ParseHeader(d.Header())
+	h, err := d.Header()
 	if err != nil {
 		return l.damaged(ctx, d, err)
 	}
@@ -116,7 +121,7 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 	l.meter.SetState("writing")
 	var decoded bool
 	err = l.meter.Work(func() error {
-		b, err := blocks.Decode(d.Header(), d.Data(), blocks.DecodeOptions{})
+		b, err := d.Block()
 		if err != nil {
 			return err
 		}
@@ -193,13 +198,13 @@ func (l *lane) due(ctx context.Context) string {
 		return "target_file"
 	case l.files.Full():
 		return "open files"
-	case l.hold.bytes >= l.share():
+	case !l.edge.Fused && l.hold.bytes >= l.share():
 		return "share of the edge"
 	case l.entryBytes() >= ledger.EntryCap/2:
 		return "entry size"
 	case time.Since(l.hold.since) >= l.policy.MaxAge: // Rule 14 (maxage): always finite.
 		return "max_age"
-	case time.Since(l.fresh) >= linger && l.nothingMore(ctx):
+	case time.Since(l.fresh) >= l.linger() && l.nothingMore(ctx):
 		return "nothing more comes"
 	}
 	return ""
@@ -219,24 +224,24 @@ func (l *lane) entryBytes() int {
 }
 
 // nothingMore reports that waiting is in vain: upstream is finished, or the edge is
-// so full with what lanes hold that nothing new fits. A fetch that brings only what
+// so full with what lanes hold that nothing new fits (a fused one holds nothing). A fetch that brings only what
 // is held counts as empty, because it does not make the lane fresh.
 func (l *lane) nothingMore(ctx context.Context) bool {
-	here, err := l.run.Conn().Depth(ctx, l.run.Run, l.edge.Stage)
+	here, err := l.run.Depth(ctx, l.edge.Stage)
 	if err != nil {
 		return false
 	}
 	if here.MaxBytes > 0 && here.Bytes+2*l.run.BlockBytes >= here.MaxBytes {
 		return true
 	}
-	if !flow.Look(l.run.Ledger, (*ledger.State).AllExtents) {
+	if !flow.Look(l.run.Ledger, (*ledger.State).AllExtents) || l.edge.Fused && here.Blocks > 0 {
 		return false
 	}
 	for _, e := range l.run.Edges {
 		if e.Stage == l.edge.Stage {
 			continue
 		}
-		if d, err := l.run.Conn().Depth(ctx, l.run.Run, e.Stage); err != nil || d.Blocks > 0 {
+		if d, err := l.run.Depth(ctx, e.Stage); err != nil || d.Blocks > 0 {
 			return false
 		}
 	}

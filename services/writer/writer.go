@@ -48,6 +48,8 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 	defer stopMeter()
 	meter.SetState("waiting")
 	meter.SetWorkers(s.cfg.Lanes)
+	leave := run.Takes(flow.SinkStage)
+	defer leave()
 	intake, work = storage.Observe(intake, meter.StoreRequest), storage.Observe(work, meter.StoreRequest)
 
 	// The keeper also ends runs that never get a plan. What stops it stops the lanes.

@@ -59,6 +59,7 @@ func newEmbedded(t *testing.T, g *rig, n int, rng *rand.Rand) *embedded {
 		mode: "error", visibility: "file", maxAge: 500*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond,
 	}
 	require.NoError(t, os.MkdirAll(e.dir, 0o755))
+	e.job.durable = rng.IntN(2) == 0
 	if n%2 == 0 {
 		e.job.mode, e.job.visibility = "overwrite", "run"
 		require.NoError(t, os.CopyFS(e.job.output.dir, os.DirFS(g.old)))

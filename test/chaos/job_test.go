@@ -24,6 +24,7 @@ type job struct {
 	mode       string
 	visibility string
 	maxAge     time.Duration
+	durable    bool // every edge is a stream, where one process could do without
 }
 
 // stageNames are the producers of edges behind the source.
@@ -42,6 +43,10 @@ func (j *job) spec() string {
 	if j.stages == 2 {
 		more = "  - name: score\n    transform:\n" + more
 	}
+	fuse := "auto"
+	if j.durable {
+		fuse = "never"
+	}
 	return fmt.Sprintf(`apiVersion: levada/v1
 name: %s
 source: { parquet: { uri: %q } }
@@ -59,7 +64,8 @@ policies:
   requeue_after: 1s
   block_bytes: 64KiB
   edge_bytes: 16MiB
-`, j.name, j.input.uri, stages, more, j.output.uri, j.codec, j.mode, j.visibility, j.maxAge)
+  fuse: %s
+`, j.name, j.input.uri, stages, more, j.output.uri, j.codec, j.mode, j.visibility, j.maxAge, fuse)
 }
 
 // check compares the output with what DuckDB makes of the input, and with the run's

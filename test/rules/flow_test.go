@@ -247,7 +247,7 @@ func TestRule17Determinism_ForeignBlocksAreDropped(t *testing.T) {
 	h := byHand(t, options{spans: 1})
 	foreign := h.block(0, 0, flow.NewNonce())
 	foreign.Plan = "0123456789abcdef"
-	require.NoError(t, h.pub.PublishBlock(t.Context(), h.run.Run, foreign))
+	require.NoError(t, h.pub.PublishBlock(t.Context(), h.run.Run, foreign, nil))
 	foreign.Release()
 	h.writer()
 	require.Eventually(t, func() bool {

@@ -175,7 +175,7 @@ func (h *hand) publish(task, i int) {
 	h.t.Helper()
 	b := h.block(task, i, flow.NewNonce())
 	defer b.Release()
-	require.NoError(h.t, h.pub.PublishBlock(h.t.Context(), h.run.Run, b))
+	require.NoError(h.t, h.pub.PublishBlock(h.t.Context(), h.run.Run, b, nil))
 }
 
 // extent states a task's rows.

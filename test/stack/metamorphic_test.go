@@ -2,6 +2,7 @@ package stack_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -79,12 +80,19 @@ type way struct {
 	workers, lanes               int
 	visibility, extra            string
 	kills                        int
+	fused                        uint64 // bit i: the edge that the i-th stage fills, from the source, has no stream
 }
 
 func randomWay(r *rand.Rand) way {
 	w := way{
 		blockBytes: 16 << 10 << r.IntN(5), edge: 1 << 20 << r.IntN(5), readers: 1 + r.IntN(2), transforms: 1 + r.IntN(3), writers: 1 + r.IntN(3),
 		workers: 1 + r.IntN(3), lanes: 1 + r.IntN(2), visibility: []string{"file", "run"}[r.IntN(2)], kills: r.IntN(4),
+	}
+	switch r.IntN(3) {
+	case 0:
+		w.fused = math.MaxUint64
+	case 1:
+		w.fused = r.Uint64()
 	}
 	w.extra = []string{"", "    target_file: 64KiB\n", "    rows_per_group: 500\n", "    compression: zstd\n", "    preserve_order: true\n"}[r.IntN(5)]
 	return w
@@ -104,16 +112,27 @@ func (w way) run(t *testing.T, in, stages string) []string {
 		r.BlockBytes = w.blockBytes
 		r.RequeueAfter = 300 * time.Millisecond
 		for i := range r.Edges {
-			r.Edges[i].MaxBytes = max(w.edge, 4*w.blockBytes)
+			if w.fused>>i&1 == 1 {
+				r.Edges[i].Fused = true
+			} else {
+				r.Edges[i].MaxBytes = max(w.edge, 4*w.blockBytes)
+			}
 		}
 	})
 	start := map[string]func() *stack.Process{
 		"reader":    func() *stack.Process { return s.Start(t, reader.New(reader.Config{Tasks: max(w.workers, 1)})) },
 		"transform": func() *stack.Process { return s.Start(t, transform.New(transform.Config{Workers: max(w.workers, 1)})) },
 		"writer":    func() *stack.Process { return s.Start(t, writer.New(writer.Config{Lanes: max(w.lanes, 1)})) },
+		"all": func() *stack.Process {
+			return s.Start(t, reader.New(reader.Config{Tasks: max(w.workers, 1)}), transform.New(transform.Config{Workers: max(w.workers, 1)}), writer.New(writer.Config{Lanes: max(w.lanes, 1)}))
+		},
+	}
+	layout := map[string]int{"reader": w.readers, "transform": w.transforms, "writer": w.writers}
+	if w.fused != 0 {
+		layout = map[string]int{"all": w.readers}
 	}
 	var kinds []string
-	for kind, n := range map[string]int{"reader": w.readers, "transform": w.transforms, "writer": w.writers} {
+	for kind, n := range layout {
 		for range n {
 			kinds = append(kinds, kind)
 		}
