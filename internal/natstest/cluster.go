@@ -28,7 +28,7 @@ type Cluster struct {
 // have a leader and know each other. They end with the test.
 func NewCluster(t testing.TB, n int, opts ...Option) *Cluster {
 	t.Helper()
-	ports := freePorts(t, n)
+	ports := FreePorts(t, n)
 	var routes []*url.URL
 	for _, port := range ports {
 		routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
@@ -46,10 +46,11 @@ func NewCluster(t testing.TB, n int, opts ...Option) *Cluster {
 	return c
 }
 
-// freePorts returns ports that nobody listens on. Servers of a cluster must know the
-// ports of the others before any has started. They are none of those which a system gives
-// to whoever asks for any port, so that nobody takes them in the meantime by chance.
-func freePorts(t testing.TB, n int) []int {
+// FreePorts returns ports of 127.0.0.1 that nobody listens on, for who must know a port
+// before its listener has started: the servers of a cluster, another process. They are
+// none of those which a system gives to whoever asks for any port, so that nobody takes
+// them in the meantime by chance.
+func FreePorts(t testing.TB, n int) []int {
 	t.Helper()
 	const from, to = 10_000, 30_000
 	var (

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/test/oracle"
 )
 
@@ -40,7 +40,8 @@ type stack struct {
 // up starts the stack of docker-compose.yml and overlays.
 func up(t *testing.T, overlays ...string) *stack {
 	t.Helper()
-	nats, s3 := freePort(t), freePort(t)
+	ports := natstest.FreePorts(t, 2)
+	nats, s3 := strconv.Itoa(ports[0]), strconv.Itoa(ports[1])
 	s := &stack{
 		t: t, name: strings.ToLower(t.Name()), files: append([]string{"docker-compose.yml"}, overlays...),
 		env:  append(os.Environ(), "NATS_PORT="+nats, "S3_PORT="+s3, "CUSTOMERS="+strconv.Itoa(customers)),
@@ -54,16 +55,6 @@ func up(t *testing.T, overlays ...string) *stack {
 	})
 	s.compose("up", "--detach")
 	return s
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	return port
 }
 
 // compose runs docker compose and returns what it printed on its standard output.

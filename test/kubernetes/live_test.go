@@ -49,7 +49,7 @@ policies: { edge_bytes: 16MiB }
 // the signal that the kubelet sends, within its grace. While they work, every stream and
 // consumer that an autoscaler is told of is there, and by the names it is told.
 func TestServicesAtWork(t *testing.T) {
-	monitor := freePort(t)
+	monitor := strconv.Itoa(natstest.FreePorts(t, 1)[0])
 	port, err := strconv.Atoi(monitor)
 	require.NoError(t, err)
 	nats := natstest.New(t, natstest.Listen(), natstest.Configure(func(o *server.Options) { o.HTTPHost, o.HTTPPort = "127.0.0.1", port }))
@@ -138,7 +138,7 @@ type service struct {
 func start(t *testing.T, o object, nats string) *service {
 	t.Helper()
 	s := &service{
-		name: o.Metadata.Name, addr: net.JoinHostPort("127.0.0.1", freePort(t)), container: o.pods().Spec.Containers[0],
+		name: o.Metadata.Name, addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(natstest.FreePorts(t, 1)[0])), container: o.pods().Spec.Containers[0],
 		log: new(bytes.Buffer), exited: make(chan error, 1), // the one exit
 		grace: time.Duration(o.pods().Spec.TerminationGracePeriodSeconds) * time.Second,
 	}
@@ -170,16 +170,6 @@ func (s *service) stop(t *testing.T) {
 	case <-time.After(s.grace):
 		require.FailNow(t, "a kill would have come first", s.name)
 	}
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	return port
 }
 
 // await waits until cond holds.
