@@ -35,6 +35,7 @@ const Bucket = "data"
 // Server is a running versitygw.
 type Server struct {
 	Dir  string // what it serves: a directory a bucket
+	host string // that it listens on
 	addr string
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -64,7 +65,14 @@ var binary = sync.OnceValues(func() (string, error) {
 // location s3://data/.. needs no options. Both end with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{Dir: t.TempDir()}
+	return NewAt(t, "127.0.0.1")
+}
+
+// NewAt is New for a server that others than this machine's processes are to reach, at
+// one of this machine's addresses.
+func NewAt(t testing.TB, host string) *Server {
+	t.Helper()
+	s := &Server{Dir: t.TempDir(), host: host}
 	require.NoError(t, os.Mkdir(filepath.Join(s.Dir, Bucket), 0o755))
 	for try := 0; ; try++ {
 		err := s.start()
@@ -85,7 +93,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(s.host, "0"))
 	if err != nil {
 		return err
 	}

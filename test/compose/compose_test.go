@@ -4,13 +4,15 @@ package compose
 
 import (
 	"fmt"
-	"path/filepath"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/s3test"
 	"github.com/levada-data/levada/test/oracle"
 )
 
@@ -22,12 +24,9 @@ func TestStack(t *testing.T) {
 		s := s.of(t)
 		out := s.compose("run", "--rm", "-T", "levada", "run", "/examples/customers.yaml")
 		require.Contains(t, out, "output  s3://levada/out/customers")
-		dir := t.TempDir()
-		s.compose("cp", "s3:/data/levada/customers", filepath.Join(dir, "customers"))
-		s.compose("cp", "s3:/data/levada/out/customers", filepath.Join(dir, "out"))
 		require.NoError(t, oracle.SameRows(t.Context(),
-			fmt.Sprintf(`SELECT id, email, amount * 0.92::DOUBLE AS eur FROM read_parquet('%s/customers/*.parquet') WHERE amount > 20`, dir),
-			fmt.Sprintf(`SELECT id, email, amount_eur AS eur FROM read_parquet('%s/out/*.parquet')`, dir), "id"))
+			fmt.Sprintf(`SELECT id, email, amount * 0.92::DOUBLE AS eur FROM read_parquet('%s/*.parquet') WHERE amount > 20`, s.fetch("customers")),
+			fmt.Sprintf(`SELECT id, email, amount_eur AS eur FROM read_parquet('%s/*.parquet')`, s.fetch("out/customers")), "id"))
 	})
 
 	// More of a stage take work at once, and fewer leave none behind.
@@ -67,6 +66,32 @@ func TestCluster(t *testing.T) {
 	j.middle()
 	s.compose("kill", "--signal", "SIGKILL", "nats-2")
 	j.exact()
+}
+
+// A bucket of somebody else, whom only the shell's AWS_* variables name: the stack has no S3
+// server, and nothing of the demo's server is left in any service.
+func TestBucket(t *testing.T) {
+	docker, err := net.InterfaceByName("docker0")
+	require.NoError(t, err, "the engine's own network, where this machine has an address that containers reach")
+	addrs, err := docker.Addrs()
+	require.NoError(t, err)
+	require.NotEmpty(t, addrs)
+	host, _, err := net.ParseCIDR(addrs[0].String())
+	require.NoError(t, err)
+	bucket := s3test.NewAt(t, host.String())
+
+	s := up(t, "deployments/compose/bucket.yml")
+	s.elsewhere = bucket
+	_, err = s.levada("generate", "customers", "--rows", strconv.Itoa(customers), "--files", "8", "--out", s.fetch("customers"), "--no-progress")
+	require.NoError(t, err)
+	require.NotContains(t, strings.Fields(s.compose("ps", "--services", "--all")), "s3")
+	for _, service := range []string{"reader", "transform", "writer", "levada"} {
+		env := s.environment(service)
+		require.Equal(t, bucket.URL(), env["AWS_ENDPOINT_URL_S3"], service)
+		require.Equal(t, s3test.AccessKey, env["AWS_ACCESS_KEY_ID"], service)
+		require.Empty(t, env["AWS_SHARED_CREDENTIALS_FILE"], service)
+	}
+	s.submit("bucket").exact()
 }
 
 // The variants are understood; the cluster is run above.

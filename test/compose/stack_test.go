@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/natstest"
+	"github.com/levada-data/levada/internal/s3test"
 	"github.com/levada-data/levada/test/oracle"
 )
 
@@ -35,6 +36,8 @@ type stack struct {
 	files []string
 	env   []string
 	nats  string // where its server listens, for the levada of this machine
+	// elsewhere is the bucket instead of the stack's own; nil for that.
+	elsewhere *s3test.Server
 }
 
 // up starts the stack of docker-compose.yml and overlays.
@@ -57,6 +60,25 @@ func up(t *testing.T, overlays ...string) *stack {
 	return s
 }
 
+// bucket is the name of the bucket.
+func (s *stack) bucket() string {
+	if s.elsewhere != nil {
+		return s3test.Bucket
+	}
+	return "levada"
+}
+
+// fetch returns a directory of this machine with what the bucket has below a key.
+func (s *stack) fetch(key string) string {
+	s.t.Helper()
+	if s.elsewhere != nil {
+		return filepath.Join(s.elsewhere.Dir, s.bucket(), key)
+	}
+	dir := filepath.Join(s.t.TempDir(), filepath.Base(key))
+	s.compose("cp", "s3:/data/"+s.bucket()+"/"+key, dir)
+	return dir
+}
+
 // compose runs docker compose and returns what it printed on its standard output.
 func (s *stack) compose(args ...string) string {
 	s.t.Helper()
@@ -69,12 +91,23 @@ func (s *stack) compose(args ...string) string {
 	return out
 }
 
-// levada runs the levada of this machine against the stack.
+// environment is what a service's containers get to know.
+func (s *stack) environment(service string) map[string]string {
+	s.t.Helper()
+	var config struct {
+		Services map[string]struct{ Environment map[string]string }
+	}
+	require.NoError(s.t, json.Unmarshal([]byte(s.compose("--profile", "tools", "config", "--format", "json")), &config))
+	require.Contains(s.t, config.Services, service)
+	return config.Services[service].Environment
+}
+
+// levada runs the levada of this machine.
 func (s *stack) levada(args ...string) (string, error) {
 	s.t.Helper()
 	bin := os.Getenv("LEVADA_BIN")
 	require.NotEmpty(s.t, bin, "LEVADA_BIN is not set: make compose builds the binary and sets it")
-	return s.command(exec.Command(bin, append(args, "--nats", s.nats)...))
+	return s.command(exec.Command(bin, args...))
 }
 
 func (s *stack) command(cmd *exec.Cmd) (string, error) {
@@ -94,8 +127,8 @@ type job struct {
 }
 
 const jobSpec = `apiVersion: levada/v1
-name: %s
-source: { parquet: { uri: "s3://levada/customers/*.parquet" } }
+name: %[1]s
+source: { parquet: { uri: "s3://%[2]s/customers/*.parquet" } }
 stages:
   - name: refine
     transform:
@@ -103,7 +136,7 @@ stages:
       - with: { eur: "amount * 0.92", twice: "visits + visits" }
       - select: [id, country, eur, twice, note]
 sink:
-  parquet: { uri: "s3://levada/out/%s", partition_by: [country], target_file: 256KiB }
+  parquet: { uri: "s3://%[2]s/out/%[1]s", partition_by: [country], target_file: 256KiB }
 policies: { max_age: 500ms, requeue_after: 2s, block_bytes: 64KiB, edge_bytes: 16MiB }
 `
 
@@ -112,7 +145,7 @@ func (s *stack) submit(name string) *job {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	require.NoError(s.t, os.Chmod(dir, 0o755))
-	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "spec.yaml"), fmt.Appendf(nil, jobSpec, name, name), 0o644))
+	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "spec.yaml"), fmt.Appendf(nil, jobSpec, name, s.bucket()), 0o644))
 	run := s.compose("run", "--rm", "--no-deps", "-T", "--volume", dir+":/spec:ro", "levada", "submit", "/spec/spec.yaml")
 	return &job{stack: s, name: name, run: strings.TrimSpace(run)}
 }
@@ -153,7 +186,7 @@ func (j *job) await(what string, cond func(*progress) bool) {
 	defer cancel()
 	for {
 		var p progress
-		out, err := j.levada("stats", j.run, "--json")
+		out, err := j.levada("stats", j.run, "--json", "--nats", j.nats)
 		if err == nil {
 			require.NoError(j.t, json.Unmarshal([]byte(out), &p))
 			if cond(&p) {
@@ -179,13 +212,11 @@ func (j *job) middle() {
 func (j *job) exact() {
 	j.t.Helper()
 	j.await("the end of the run", func(p *progress) bool { return p.Status == "done" })
-	dir := j.t.TempDir()
-	j.compose("cp", "s3:/data/levada/customers", filepath.Join(dir, "customers"))
-	j.compose("cp", "s3:/data/levada/out/"+j.name, filepath.Join(dir, "out"))
+	out := j.fetch("out/" + j.name)
 	expect := fmt.Sprintf(`SELECT id, country, amount * 0.92::DOUBLE AS eur, visits + visits AS twice, note
-		FROM read_parquet('%s/customers/*.parquet') WHERE amount > 20`, dir)
+		FROM read_parquet('%s/*.parquet') WHERE amount > 20`, j.fetch("customers"))
 	got := fmt.Sprintf(`SELECT id, country, eur, twice, note
-		FROM read_parquet('%s/out/**/*.parquet', hive_partitioning = true, hive_types = {'country': VARCHAR})`, dir)
+		FROM read_parquet('%s/**/*.parquet', hive_partitioning = true, hive_types = {'country': VARCHAR})`, out)
 	require.NoError(j.t, oracle.SameRows(j.t.Context(), expect, got, "id"))
-	require.NoError(j.t, oracle.Whole(j.t.Context(), filepath.Join(dir, "out"), j.run))
+	require.NoError(j.t, oracle.Whole(j.t.Context(), out, j.run))
 }
