@@ -10,10 +10,12 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +55,31 @@ func TestConnectWithTLS(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, exitEnvironment, exitCode(err), err)
 		require.ErrorContains(t, err, "tls")
+	}
+}
+
+// In a container there may be no home, and no state of runs: whose server is named needs none.
+func TestServerNeedsNoStateDirectory(t *testing.T) {
+	s := natstest.New(t, natstest.Listen())
+	var out, errs bytes.Buffer
+	ask := func(env map[string]string, args ...string) error {
+		out.Reset()
+		return run(t.Context(), args, func(name string) string { return env[name] }, &out, &errs)
+	}
+	spec := filepath.Join(t.TempDir(), "spec.yaml")
+	require.NoError(t, os.WriteFile(spec, fmt.Appendf(nil, "apiVersion: levada/v1\nname: homeless\nsource: { range: { rows: 10 } }\nsink: { parquet: { uri: %q } }\n",
+		filepath.Join(t.TempDir(), "out")), 0o600))
+	server := map[string]string{"NATS_URL": s.URL()}
+	require.NoError(t, ask(server, "submit", spec))
+	id := strings.TrimSpace(out.String())
+	for _, args := range [][]string{{"runs"}, {"status", id}, {"stats", id}, {"top", "--once"}} {
+		require.NoError(t, ask(server, args...), args)
+		require.Contains(t, out.String(), id, args)
+		require.NoError(t, ask(nil, append(args, "--nats", s.URL())...), args)
+		require.Contains(t, out.String(), id, args)
+		err := ask(nil, args...)
+		require.Equal(t, exitEnvironment, exitCode(err), args)
+		require.ErrorContains(t, err, "--state-dir", args)
 	}
 }
 

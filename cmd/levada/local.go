@@ -107,9 +107,12 @@ func (a *app) find(ctx context.Context, run string, flags serverFlags, state sta
 	if flags.named() {
 		return a.findRemote(ctx, run, flags, cfg)
 	}
-	s, err := a.state(state)
+	s, err := a.own(state)
 	if err != nil {
 		return nil, "", err
+	}
+	if s == "" {
+		return a.findRemote(ctx, run, flags, cfg)
 	}
 	found, err := s.Find(run)
 	unknown := (*home.UnknownRunError)(nil)

@@ -33,12 +33,14 @@ func (a *app) newLookout(ctx context.Context, flags serverFlags, state stateFlag
 	l := &lookout{log: a.log, local: map[home.Home]*sight{}}
 	var places []string
 	if !flags.named() {
-		s, err := a.state(state)
+		s, err := a.own(state)
 		if err != nil {
 			return nil, err
 		}
-		l.state = s
-		places = append(places, "this machine")
+		if s != "" {
+			l.state = s
+			places = append(places, "this machine")
+		}
 	}
 	if flags.named() || a.serverInEnvironment() {
 		conn, err := a.connect(ctx, flags, lookConfig(), 0)

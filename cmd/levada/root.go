@@ -135,6 +135,16 @@ func (a *app) state(s stateFlag) (home.State, error) {
 	return home.State(dir), err
 }
 
+// own is where runs of this machine are, for a command that also looks at a server of the
+// environment: "" if there is such a server and nothing says where else to look.
+func (a *app) own(s stateFlag) (home.State, error) {
+	dir, err := a.state(s)
+	if errors.Is(err, embedded.ErrNoStateDir) && a.serverInEnvironment() {
+		return "", nil
+	}
+	return dir, err
+}
+
 // demoted logs everything one level lower: what the embedded server warns of (that it
 // recovers after a kill) it mends itself, and what it cannot mend comes back as an
 // error to whom it concerns.

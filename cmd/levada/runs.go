@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/levada-data/levada/internal/cli/home"
 	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/pkg/flow"
 )
@@ -54,19 +55,12 @@ them.`,
 func (a *app) runs(ctx context.Context, state stateFlag, remote serverFlags) ([]report.Line, error) {
 	lines := []report.Line{} // not null in JSON
 	if !remote.named() {
-		s, err := a.state(state)
+		s, err := a.own(state)
 		if err != nil {
 			return nil, err
 		}
-		found, err := s.Runs()
-		if err != nil {
-			a.log.WarnContext(ctx, "some runs cannot be listed", slog.Any("error", err))
-		}
-		for _, f := range found {
-			lines = append(lines, report.Line{
-				Run: f.Run, Pipeline: f.Pipeline, Status: f.Status, Reason: f.Reason, Planned: f.Planned, Covered: f.Covered,
-				Written: f.Written, Started: f.Started, Ended: f.Ended, Sink: f.Sink,
-			})
+		if s != "" {
+			lines = a.runsHere(ctx, s)
 		}
 		if !a.serverInEnvironment() {
 			return lines, nil
@@ -93,6 +87,23 @@ func (a *app) runs(ctx context.Context, state stateFlag, remote serverFlags) ([]
 	}
 	slices.SortFunc(lines, func(a, b report.Line) int { return strings.Compare(a.Run, b.Run) })
 	return lines, nil
+}
+
+// runsHere lists the runs of this machine. Those that cannot be read are left out, and
+// logged.
+func (a *app) runsHere(ctx context.Context, s home.State) []report.Line {
+	found, err := s.Runs()
+	if err != nil {
+		a.log.WarnContext(ctx, "some runs cannot be listed", slog.Any("error", err))
+	}
+	lines := make([]report.Line, 0, len(found))
+	for _, f := range found {
+		lines = append(lines, report.Line{
+			Run: f.Run, Pipeline: f.Pipeline, Status: f.Status, Reason: f.Reason, Planned: f.Planned, Covered: f.Covered,
+			Written: f.Written, Started: f.Started, Ended: f.Ended, Sink: f.Sink,
+		})
+	}
+	return lines
 }
 
 // records returns the runs that a server knows. Those that cannot be read are left out,
