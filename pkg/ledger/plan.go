@@ -20,7 +20,8 @@ type Plan struct {
 	PrunedGroups int64  `json:"pruned_groups,omitempty"` //
 	PrunedBy     string `json:"pruned_by,omitempty"`     // the operator whose books they are in
 
-	Schema        []byte `json:"schema,omitempty"` // what the source emits: Arrow IPC stream without batches
+	Schema        []byte `json:"schema,omitempty"` // the columns of the source that are needed: Arrow IPC stream without batches
+	Late          bool   `json:"late,omitempty"`   // only the touched ones travel; writers take the others from the files
 	MaxBlockBytes int64  `json:"max_block_bytes"`
 
 	Lock string   `json:"lock,omitempty"` // nonce of the sink's lock

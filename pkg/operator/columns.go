@@ -40,6 +40,18 @@ func Select(in *arrow.Schema, names []string) (Operator, error) {
 	return c, nil
 }
 
+// Pick returns an operator of the given kind that keeps the columns at the given places,
+// which are of the schema in; it may keep none.
+func Pick(kind string, in *arrow.Schema, places []int) Operator {
+	c := &columns{kind: kind, in: in.NumFields(), pick: places}
+	fields := make([]arrow.Field, len(places))
+	for i, p := range places {
+		fields[i] = in.Field(p)
+	}
+	c.out = arrow.NewSchema(fields, nil)
+	return c
+}
+
 // Remove returns the operator `drop`, which leaves the named columns out.
 func Remove(in *arrow.Schema, names []string) (Operator, error) {
 	gone := map[int]bool{}
@@ -92,6 +104,9 @@ func Rename(in *arrow.Schema, names map[string]string) (Operator, error) {
 
 func (c *columns) Kind() string       { return c.kind }
 func (c *columns) Out() *arrow.Schema { return c.out }
+
+// From implements [Mapper].
+func (c *columns) From() []int { return c.pick }
 
 func (c *columns) Apply(_ context.Context, _ memory.Allocator, in arrow.RecordBatch) (Result, error) {
 	if int(in.NumCols()) != c.in {

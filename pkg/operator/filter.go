@@ -28,6 +28,15 @@ func Filter(in *arrow.Schema, pred *expr.Program) (Operator, error) {
 func (f *filter) Kind() string       { return "filter" }
 func (f *filter) Out() *arrow.Schema { return f.out }
 
+// From implements [Mapper]: what is kept is kept as it is.
+func (f *filter) From() []int {
+	from := make([]int, f.out.NumFields())
+	for i := range from {
+		from[i] = i
+	}
+	return from
+}
+
 // Reads implements [Reader].
 func (f *filter) Reads() []string { return f.pred.Columns() }
 

@@ -47,3 +47,11 @@ type Reader interface {
 	// Reads names the columns of the input that are read, each once.
 	Reads() []string
 }
+
+// Mapper is an operator that says where its output columns come from. One that does not
+// is taken to make all of them.
+type Mapper interface {
+	// From names, for each column of Out, the column of the input that it is, value for
+	// value in the rows that are kept, or -1 for one that the operator makes. Read-only.
+	From() []int
+}

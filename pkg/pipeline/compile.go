@@ -17,11 +17,14 @@ import (
 
 // Pipeline is a spec compiled against the schema of its source.
 type Pipeline struct {
-	Spec   *Spec
-	Source *arrow.Schema // what the source emits: its columns narrowed to those that are needed
-	Stages []*Stage
-	Out    *arrow.Schema // what the sink receives; the offsets column is not in it
-	Prune  []Prune
+	Spec    *Spec
+	Needed  *arrow.Schema // the columns of the source that something reads or the output keeps
+	Source  *arrow.Schema // what the source emits: all that are needed, or those that are touched
+	Stages  []*Stage
+	Carried *arrow.Schema // what the sink receives; the offsets column is not in it
+	Out     *arrow.Schema // what the output holds: the same, unless the writer adds columns
+	Origins []Origin      // of each column of Out; nil when it is that of Carried
+	Prune   []Prune
 }
 
 // Stage is a compiled stage.
@@ -62,10 +65,19 @@ func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
 		return nil, c.errs.sorted()
 	}
 	needed := c.needed(whole, declared)
-	if needed.NumFields() == declared.NumFields() {
-		return whole, nil
+	if needed.NumFields() != declared.NumFields() {
+		var err error
+		if whole, err = CompilePlanned(s, needed); err != nil {
+			return nil, err
+		}
 	}
-	return CompilePlanned(s, needed)
+	if s.Policies.Carry == CarryTouched {
+		if _, err := whole.Touched(); err != nil {
+			c.fail(s.Policies.carry, "policies.carry", "write carry: auto, or leave it out", "%s", err)
+			return nil, c.errs.sorted()
+		}
+	}
+	return whole, nil
 }
 
 // CompilePlanned is [Compile] for the schema of a plan, which Compile has narrowed: it
@@ -91,6 +103,7 @@ func plain(s *arrow.Schema) *arrow.Schema {
 type compiler struct {
 	parser
 	narrowed bool // columns that are only listed may be missing
+	touched  bool // so may those that are only renamed, and all that a select keeps
 }
 
 // listed returns the names of a list of columns that are there to be kept or dropped.
@@ -144,15 +157,17 @@ func names(s *arrow.Schema) []string {
 
 // pipeline compiles all stages over a source schema.
 func (c *compiler) pipeline(source *arrow.Schema) *Pipeline {
-	p := &Pipeline{Spec: c.spec, Source: source}
+	p := &Pipeline{Spec: c.spec, Needed: source, Source: source}
 	at := source
 	for i := range c.spec.Stages {
 		st := c.stage(&c.spec.Stages[i], at)
 		p.Stages = append(p.Stages, st)
 		at = st.Out
 	}
-	p.Out = at
-	c.checkSink(at)
+	p.Carried, p.Out = at, at
+	if !c.touched {
+		c.checkSink(at)
+	}
 	if len(c.errs) == 0 {
 		p.Prune = prunable(p)
 	}
@@ -196,13 +211,15 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 	)
 	switch o.Kind {
 	case "select":
-		op, err = operator.Select(in, c.listed(o.Names, in))
+		op, err = c.pick(o, in, operator.Select)
 	case "drop":
-		op, err = operator.Remove(in, c.listed(o.Names, in))
+		op, err = c.pick(o, in, operator.Remove)
 	case "rename":
 		pairs := map[string]string{}
 		for _, r := range o.Rename {
-			pairs[r.Old] = r.New
+			if !c.touched || in.HasField(r.Old) {
+				pairs[r.Old] = r.New
+			}
 		}
 		op, err = operator.Rename(in, pairs)
 	case "filter":
@@ -231,6 +248,20 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 		return nil
 	}
 	return op
+}
+
+// pick compiles a select or a drop. Of touched columns it may keep none, which make
+// refuses.
+func (c *compiler) pick(o *OperatorSpec, in *arrow.Schema, make func(*arrow.Schema, []string) (operator.Operator, error)) (operator.Operator, error) {
+	names := c.listed(o.Names, in)
+	keeps := len(names)
+	if o.Kind == "drop" {
+		keeps = in.NumFields() - len(names)
+	}
+	if c.touched && keeps == 0 {
+		return operator.Pick(o.Kind, in, nil), nil
+	}
+	return make(in, names)
 }
 
 // nodeFor is the place of the column that an error names, else the operator's.

@@ -18,6 +18,8 @@ type Facts struct {
 	PrunedRows                      int64
 	PrunedGroups                    int
 	BlockBytes, EdgeBytes           int64
+	Carried                         []Carried // what becomes of the columns that do not travel; empty when all do
+	AllWhy                          string    // why all travel; "" when not
 }
 
 // Explain writes what a run of the pipeline would do: stages, tasks, blocks, where
@@ -35,6 +37,7 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	fmt.Fprintf(b, "        %d tasks, about %d blocks of at most %s\n", f.Tasks, f.Blocks, size(f.BlockBytes))
 	fmt.Fprintf(b, "        runs in: levada reader\n")
 	schema(b, p.Source)
+	carryText(b, p, &f)
 	fused, nth := FusedEdges(p.Spec), 0
 	edge := func(from, to string) {
 		defer func() { nth++ }()
@@ -65,6 +68,9 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 		from = st.Name
 	}
 	edge(from, "sink")
+	if !p.Carried.Equal(p.Out) {
+		schema(b, p.Out)
+	}
 	k := p.Spec.Sink.Parquet
 	fmt.Fprintf(b, "sink    %s\n", k.URI)
 	fmt.Fprintf(b, "        runs in: levada writer\n")
@@ -75,6 +81,34 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	fmt.Fprintf(b, "        a cut at the latest after %s\n", p.Spec.Policies.MaxAge)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// carryText says which columns stay where they are, and why others do not.
+func carryText(b *strings.Builder, p *Pipeline, f *Facts) {
+	if !p.Late() {
+		if f.AllWhy != "" {
+			fmt.Fprintf(b, "        every column travels: %s\n", f.AllWhy)
+		}
+		return
+	}
+	way, drops := "copied, a row group at a time", p.Drops()
+	if drops {
+		way = "gathered from its pages"
+	}
+	b.WriteString("        only these travel; the writer takes the others from the source's files:\n")
+	tw := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	for _, c := range f.Carried {
+		why := c.NoCopy
+		if drops {
+			why = c.NoGather
+		}
+		if why != "" {
+			fmt.Fprintf(tw, "          %s\tdecoded and encoded: %s\n", c.Column, why)
+			continue
+		}
+		fmt.Fprintf(tw, "          %s\t%s\n", c.Column, way)
+	}
+	_ = tw.Flush() // a strings.Builder takes everything
 }
 
 func size(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }

@@ -457,6 +457,10 @@ func (p *parser) policies(n *yaml.Node, path string) {
 		"edge_bytes":    func(n *yaml.Node, path string) { p.size(n, path, minEdge, &o.EdgeBytes) },
 		"workers":       func(n *yaml.Node, path string) { p.workers(n, path, &o.Workers) },
 		"fuse":          func(n *yaml.Node, path string) { choose(p, n, path, &o.Fuse, FuseAuto, FuseNever) },
+		"carry": func(n *yaml.Node, path string) {
+			o.carry = n
+			choose(p, n, path, &o.Carry, CarryAuto, CarryTouched, CarryAll)
+		},
 	})
 }
 

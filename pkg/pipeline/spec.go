@@ -189,6 +189,16 @@ const (
 	FuseNever Fuse = "never" // always through a stream
 )
 
+// Carry says which columns travel in blocks. Empty is auto.
+type Carry string
+
+// The ways to carry.
+const (
+	CarryAuto    Carry = "auto"    // the touched ones, where source and sink allow it and something is gained
+	CarryTouched Carry = "touched" // those that an operator reads or makes; the writer takes the others from the source
+	CarryAll     Carry = "all"     // every one that the output needs
+)
+
 // Policies are how a run behaves.
 type Policies struct {
 	MaxDeadRows  int64         `json:"max_dead_rows"` // more of them fail the run
@@ -198,7 +208,10 @@ type Policies struct {
 	BlockBytes   int64         `json:"block_bytes,omitempty"`
 	EdgeBytes    int64         `json:"edge_bytes,omitempty"`
 	Workers      Workers       `json:"workers,omitzero"`
-	Fuse         Fuse          `json:"fuse,omitempty"` // of all edges
+	Fuse         Fuse          `json:"fuse,omitempty"`  // of all edges
+	Carry        Carry         `json:"carry,omitempty"` // which columns travel; auto when empty
+
+	carry *yaml.Node
 
 	node *yaml.Node
 	vis  *yaml.Node

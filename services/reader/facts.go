@@ -9,6 +9,7 @@ import (
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/stitch"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/expr"
@@ -39,6 +40,9 @@ type Facts struct {
 
 	PrunedRows, PrunedGroups int64
 	PrunedBy                 string
+
+	Carried []pipeline.Carried // what becomes of the columns that do not travel; empty when all do
+	AllWhy  string             // why all travel; "" when not
 }
 
 // Blocks is how many blocks the tasks will have, before any is halved.
@@ -92,7 +96,15 @@ func (f *Facts) file(ctx context.Context, spec *pipeline.Spec, name string, firs
 	defer func() { _ = file.Close() }()
 	if *first == nil {
 		*first = file.Schema()
-		if f.Pipeline, err = pipeline.Compile(spec, *first); err != nil {
+		whole, err := pipeline.Compile(spec, *first)
+		if err != nil {
+			return err
+		}
+		sample, err := stitch.OpenSource(name, src, src.Size())
+		if err != nil {
+			return err
+		}
+		if f.Pipeline, f.Carried, f.AllWhy, err = carry(whole, file, sample); err != nil {
 			return err
 		}
 	} else if diff := schemaDiff(*first, file.Schema()); diff != "" {
@@ -132,11 +144,15 @@ func schemaDiff(a, b *arrow.Schema) string {
 // groups makes tasks of a file's row groups: neighbours together up to taskBytes, and
 // none of those that the statistics show to be filtered out whole.
 func (f *Facts) groups(file *parquet.File, at int) error {
-	columns := names(f.Pipeline.Source)
+	travels, needed := names(f.Pipeline.Source), names(f.Pipeline.Needed)
 	var task *ledger.PlanTask
-	var bytes int64
+	var bytes, travelling, most int64 // of the task: of all columns, of those that travel, rows of a row group
 	for g := range file.RowGroups() {
-		rg, err := file.RowGroup(g, columns)
+		rg, err := file.RowGroup(g, needed)
+		if err != nil {
+			return err
+		}
+		part, err := file.RowGroup(g, travels)
 		if err != nil {
 			return err
 		}
@@ -149,15 +165,20 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		}
 		if task == nil || bytes+rg.Unpacked > taskBytes {
 			f.Tasks = append(f.Tasks, ledger.PlanTask{File: at, RowGroups: [2]int{g, g}})
-			task, bytes = &f.Tasks[len(f.Tasks)-1], 0
+			task, bytes, travelling, most = &f.Tasks[len(f.Tasks)-1], 0, 0, 0
 		}
 		task.RowGroups[1] = g + 1
 		task.Rows += rg.Rows
 		bytes += rg.Unpacked
+		travelling += part.Unpacked
+		most = max(most, rg.Rows)
 		// From metadata and the columns carried alone, never from decoded bytes
 		// (rule 17): packed pages understate the bytes of a row, the schema's fixed widths do not.
-		width := max(float64(bytes)/float64(max(task.Rows, 1)), blocks.Width(f.Pipeline.Source))
+		width := max(float64(travelling)/float64(max(task.Rows, 1)), blocks.Width(f.Pipeline.Source))
 		task.BlockRows = blocks.RowsPerBlock(width, min(f.BlockBytes, usualBlock))
+		if f.Pipeline.Late() && most > task.BlockRows && most <= blocks.RowsPerBlock(width, f.BlockBytes) {
+			task.BlockRows = most // a row group in one block need not be taken apart
+		}
 	}
 	return nil
 }

@@ -128,13 +128,13 @@ func (t *tasker) sweepAbandoned(ctx context.Context, out *sink.Sink) error {
 
 // plan turns what was found into the plan's form.
 func (f *Facts) plan(spec *pipeline.Spec) *ledger.Plan {
-	schema, err := job.EncodeSchema(f.Pipeline.Source)
+	schema, err := job.EncodeSchema(f.Pipeline.Needed)
 	if err != nil {
 		panic(fmt.Sprintf("schema of a compiled pipeline cannot be encoded: %v", err))
 	}
 	p := &ledger.Plan{
 		Spec: spec.Hash(), Files: f.Files, Tasks: f.Tasks, PrunedRows: f.PrunedRows, PrunedGroups: f.PrunedGroups, PrunedBy: f.PrunedBy,
-		Schema: schema, MaxBlockBytes: f.BlockBytes,
+		Schema: schema, Late: f.Pipeline.Late(), MaxBlockBytes: f.BlockBytes,
 	}
 	return p
 }

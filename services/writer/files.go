@@ -22,6 +22,7 @@ import (
 type fileSetOptions struct {
 	Buffer int64            // bytes of memory that it may take; 128 MiB when 0
 	Memory memory.Allocator // memory.DefaultAllocator when nil
+	Late   *late            // takes columns from the source; nil when all have travelled
 }
 
 // fileSet is the files of one lane between two cuts: one open file for each
@@ -42,7 +43,9 @@ type fileSet struct {
 	mem     memory.Allocator
 	limit   int64
 	split   *partitioner
-	columns int64 // leaves of the schema that files have
+	late    *late      // nil when all columns have travelled
+	whole   *partition // what nothing partitions
+	columns int64      // leaves of the schema that files have
 
 	err     error
 	files   map[string]*outFile // open, by directory
@@ -61,7 +64,7 @@ func newFileSet(out *sink.Sink, p *pipeline.Pipeline, o fileSetOptions) *fileSet
 func newFileSetOf(out *sink.Sink, schema *arrow.Schema, spec *pipeline.ParquetSink, o fileSetOptions) *fileSet {
 	s := &fileSet{
 		out: out, spec: spec, mem: cmp.Or[memory.Allocator](o.Memory, memory.DefaultAllocator),
-		limit: cmp.Or(o.Buffer, 128<<20), files: make(map[string]*outFile),
+		limit: cmp.Or(o.Buffer, 128<<20), files: make(map[string]*outFile), late: o.Late, whole: &partition{},
 	}
 	s.split, s.err = newPartitioner(s.mem, schema, spec.PartitionBy)
 	if s.err == nil {
@@ -100,25 +103,40 @@ func (s *fileSet) append(ctx context.Context, b arrow.RecordBatch, span blocks.S
 	}
 	defer releaseAll(pieces)
 	for _, p := range pieces {
-		f, err := s.file(ctx, p.partition)
-		if err != nil {
-			return err
-		}
-		if err := f.spans.Add(span); err != nil {
-			return fmt.Errorf("append block %s to a file of partition %q: %w", span, f.partition.dir, err)
-		}
-		s.clock++
-		f.used = s.clock
-		before := f.held
-		if err := f.add(p.batch, span); err != nil {
-			return fmt.Errorf("block %s: %w", span, err)
-		}
-		s.held += f.held - before
-		if err := s.shrink(); err != nil {
+		if err := s.appendPiece(ctx, p.partition, keptPiece{span: span, batch: p.batch}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// appendPiece writes those rows of a block that belong to one partition.
+func (s *fileSet) appendPiece(ctx context.Context, to *partition, p keptPiece) error {
+	f, err := s.file(ctx, to)
+	if err != nil {
+		return err
+	}
+	if err := f.spans.Add(p.span); err != nil {
+		return fmt.Errorf("append block %s to a file of partition %q: %w", p.span, f.partition.dir, err)
+	}
+	s.clock++
+	f.used = s.clock
+	before := f.held
+	if err := f.add(ctx, p); err != nil {
+		return fmt.Errorf("block %s: %w", p.span, err)
+	}
+	s.held += f.held - before
+	return s.shrink()
+}
+
+// AppendLate writes the rows of a block of which some columns have not travelled. As
+// Append otherwise. The block's batch is what the sink receives.
+func (s *fileSet) AppendLate(ctx context.Context, b *blocks.Block) error {
+	if s.err != nil || b.Rows == 0 {
+		return s.err
+	}
+	s.err = s.appendPiece(ctx, s.whole, keptPiece{b.Span, b.Batch, b.Offsets})
+	return s.err
 }
 
 // file returns the open file of a partition. When there are too many, another one is

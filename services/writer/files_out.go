@@ -2,6 +2,7 @@ package writer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -24,9 +25,9 @@ type outFile struct {
 	partition *partition
 	spans     ledger.Coverage // that have rows in it
 
-	staged  *sink.Staged    // nil until it is opened
-	parquet *parquet.Writer // likewise
-	kept    []keptPiece     // rows that wait for their order
+	staged  *sink.Staged // nil until it is opened
+	parquet encoder      // likewise
+	kept    []keptPiece  // rows that wait for their order
 	entry   ledger.File
 
 	used  uint64 // the set's clock when it was last written to
@@ -37,8 +38,9 @@ type outFile struct {
 
 // keptPiece is rows of a block that wait for their place.
 type keptPiece struct {
-	span  blocks.Span
-	batch arrow.RecordBatch
+	span    blocks.Span
+	batch   arrow.RecordBatch
+	offsets []uint32 // of a late block, its own
 }
 
 // What an open file takes in memory, measured: the encoders of its columns and its
@@ -57,6 +59,10 @@ func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
 		return fmt.Errorf("create file: %w", err)
 	}
 	f.staged = staged
+	if late := f.set.late; late != nil {
+		f.parquet = newStitchedFile(staged, late.layout, late.pipeline.Out, f.set.spec, f.set.columns, f.set.mem)
+		return nil
+	}
 	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, writeOptions(f.set.spec, f.set.mem))
 	return f.encodeError(err)
 }
@@ -67,16 +73,23 @@ func writeOptions(spec *pipeline.ParquetSink, mem memory.Allocator) parquet.Writ
 	}
 }
 
-// add writes rows, or keeps them. It borrows b.
-func (f *outFile) add(b arrow.RecordBatch, span blocks.Span) error {
-	size := blocks.DataSize(b)
+// add writes rows, or keeps them. It borrows the batch.
+func (f *outFile) add(ctx context.Context, p keptPiece) error {
+	size := blocks.DataSize(p.batch)
 	if f.parquet == nil {
-		b.Retain()
-		f.kept = append(f.kept, keptPiece{span, b})
+		p.batch.Retain()
+		f.kept = append(f.kept, p)
 		f.held += size
 		return nil
 	}
-	if err := f.parquet.Write(b); err != nil {
+	if stitched, ok := f.parquet.(*stitchedFile); ok {
+		if err := f.set.late.complete(ctx, stitched, p.batch, p.span, p.offsets); err != nil {
+			return f.lateError(ctx, err)
+		}
+		f.held = stitched.Buffered()
+		return nil
+	}
+	if err := f.parquet.Write(p.batch); err != nil {
 		return f.encodeError(err)
 	}
 	f.total += size
@@ -123,7 +136,7 @@ func (f *outFile) sortKept(ctx context.Context) error {
 	}
 	for len(f.kept) > 0 {
 		k := f.kept[0]
-		if err := f.add(k.batch, k.span); err != nil {
+		if err := f.add(ctx, k); err != nil {
 			return fmt.Errorf("block %s: %w", k.span, err)
 		}
 		k.batch.Release()
@@ -174,6 +187,17 @@ func (f *outFile) abandon() {
 	if f.staged != nil {
 		_ = f.staged.Abort() // what stays is left to the sweep
 	}
+}
+
+// lateError tells an error of the source, and the end of time, from one of encoding.
+func (f *outFile) lateError(ctx context.Context, err error) error {
+	if of := (*sourceError)(nil); errors.As(err, &of) || ctx.Err() != nil {
+		return err
+	}
+	if parquet.IsDamaged(err) || errors.As(err, new(*parquet.FileError)) {
+		return ofSource(err)
+	}
+	return f.encodeError(err)
 }
 
 // encodeError tells an error of the storage, which the encoder may have dressed up,

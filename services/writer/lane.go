@@ -31,23 +31,30 @@ type lane struct {
 	policy pipeline.Policies
 	edge   flow.Edge
 
+	late  *late // nil when all columns travel
 	files *fileSet
 	hold  *hold
 	fresh time.Time // when the last block came that was not held already
 }
 
-func newLane(cfg Config, run *flow.Run, j *job.Job, out *sink.Sink, in *flow.Input, meter *flow.Meter, log *slog.Logger) *lane {
+func newLane(cfg Config, run *flow.Run, j *job.Job, out *sink.Sink, in *flow.Input, meter *flow.Meter, log *slog.Logger) (*lane, error) {
 	l := &lane{
 		cfg: cfg, run: run, job: j, sink: out, in: in, meter: meter, log: log,
 		policy: j.Pipeline.Spec.Policies, edge: run.EdgeOf(flow.SinkStage), fresh: time.Now(),
 	}
+	if j.Pipeline.Late() {
+		var err error
+		if l.late, err = newLate(j, cfg.Memory); err != nil {
+			return nil, fmt.Errorf("lay out files: %w", err)
+		}
+	}
 	l.reopen()
-	return l
+	return l, nil
 }
 
 // reopen starts a new cut with nothing held.
 func (l *lane) reopen() {
-	l.files = newFileSet(l.sink, l.job.Pipeline, fileSetOptions{Buffer: l.cfg.Buffer, Memory: l.cfg.Memory})
+	l.files = newFileSet(l.sink, l.job.Pipeline, fileSetOptions{Buffer: l.cfg.Buffer, Memory: l.cfg.Memory, Late: l.late})
 	l.hold = newHold()
 }
 
@@ -61,6 +68,7 @@ func (l *lane) linger() time.Duration {
 }
 
 func (l *lane) serve(intake, work context.Context) error {
+	defer l.late.close()
 	defer func() { l.files.Abandon(context.WithoutCancel(work)) }()
 	for {
 		d, err := l.in.Next(intake, l.patience())
@@ -130,11 +138,16 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 		if b.Batch == nil {
 			return nil
 		}
-		batch, err := conform(b.Batch, l.job.Pipeline.Out)
+		batch, err := conform(b.Batch, l.job.Pipeline.Carried)
 		if err != nil {
 			return &strangerError{stage: b.Stage, err: err}
 		}
 		defer batch.Release()
+		if l.late != nil {
+			whole := *b
+			whole.Batch = batch
+			return l.files.AppendLate(ctx, &whole)
+		}
 		return l.files.Append(ctx, batch, b.Span)
 	})
 	if err != nil && !decoded {
@@ -181,7 +194,11 @@ func (l *lane) broken(ctx context.Context, err error) error {
 	if stranger := (*strangerError)(nil); errors.As(err, &stranger) {
 		return l.run.Fail(ctx, err.Error())
 	}
-	if sink.IsPermanent(err) {
+	of := (*sourceError)(nil)
+	switch {
+	case sink.IsPermanent(err) && errors.As(err, &of):
+		return l.run.Fail(ctx, err.Error())
+	case sink.IsPermanent(err):
 		return l.run.Fail(ctx, "write to the sink: "+err.Error())
 	}
 	return err

@@ -112,8 +112,13 @@ func (s *Service) write(intake, work context.Context, run *flow.Run, meter *flow
 	feeding.Go(func() error { in.Serve(feed, keep); return nil })
 	lanes, intake := errgroup.WithContext(intake) // when one cannot go on, the others cut and go
 	for i := range s.cfg.Lanes {
-		l := newLane(s.cfg, run, j, out, in, meter, run.Log().With(slog.Int("lane", i)))
-		lanes.Go(func() error { return l.serve(intake, work) })
+		lanes.Go(func() error {
+			l, err := newLane(s.cfg, run, j, out, in, meter, run.Log().With(slog.Int("lane", i)))
+			if err != nil {
+				return err
+			}
+			return l.serve(intake, work)
+		})
 	}
 	err = lanes.Wait()
 	stopFeed()

@@ -25,11 +25,12 @@ import (
 // nothing in the result: random pipelines, each run plainly and then in random other
 // ways, give the same rows.
 func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
-	const pipelines, ways = 5, 3
-	in := stack.Customers(t, 12_000, 3, 1500)
+	const pipelines, ways = 6, 3
+	tables := []string{stack.Customers(t, 12_000, 3, 1500), stack.Customers(t, 36_000, 3, 9000)} // the row groups of one are worth keeping
 	for seed := range uint64(pipelines) {
 		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
+			in := tables[seed%2]
 			stages := randomStages(r)
 			t.Log(stages)
 			plain := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1}
@@ -80,6 +81,7 @@ type way struct {
 	workers, lanes               int
 	visibility, extra            string
 	kills                        int
+	carry                        string // which columns travel
 	fused                        uint64 // bit i: the edge that the i-th stage fills, from the source, has no stream
 }
 
@@ -88,6 +90,7 @@ func randomWay(r *rand.Rand) way {
 		blockBytes: 16 << 10 << r.IntN(5), edge: 1 << 20 << r.IntN(5), readers: 1 + r.IntN(2), transforms: 1 + r.IntN(3), writers: 1 + r.IntN(3),
 		workers: 1 + r.IntN(3), lanes: 1 + r.IntN(2), visibility: []string{"file", "run"}[r.IntN(2)], kills: r.IntN(4),
 	}
+	w.carry = []string{"auto", "touched", "all"}[r.IntN(3)]
 	switch r.IntN(3) {
 	case 0:
 		w.fused = math.MaxUint64
@@ -105,6 +108,9 @@ func (w way) run(t *testing.T, in, stages string) []string {
 	s := stack.New(t)
 	text := fmt.Sprintf("apiVersion: levada/v1\nname: meta\nsource: { parquet: { uri: %q } }\nstages:\n%ssink:\n  parquet:\n    uri: %q\n%spolicies:\n  max_age: 200ms\n",
 		in, stages, out, w.extra)
+	if w.carry != "" {
+		text += "  carry: " + w.carry + "\n"
+	}
 	if w.visibility != "" {
 		text += "  visibility: " + w.visibility + "\n"
 	}

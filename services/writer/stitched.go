@@ -1,0 +1,119 @@
+package writer
+
+import (
+	"bytes"
+	"context"
+	"io"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/stitch"
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// encoder writes rows as one Parquet file: what [parquet.Writer] does.
+type encoder interface {
+	Write(batch arrow.RecordBatch) error
+	Flush() error
+	Rows() int64
+	Bytes() int64
+	Buffered() int64
+	Close() (int64, error)
+	Abandon()
+}
+
+// stitchedFile is a file that is put together of row groups. Rows that come as record
+// batches share row groups, which are encoded in memory.
+type stitchedFile struct {
+	w       *stitch.Writer
+	schema  *arrow.Schema
+	options parquet.WriteOptions
+	ordered bool // rows stay in the order in which they come
+
+	loose *parquet.Writer // of rows that share a row group; nil when there are none
+	buf   bytes.Buffer    // what it has written
+	raw   int64           // bytes of the rows that it has been given
+	most  int64           // of these, that have not become pages yet
+}
+
+func newStitchedFile(w io.Writer, layout *stitch.Layout, schema *arrow.Schema, spec *pipeline.ParquetSink, columns int64, mem memory.Allocator) *stitchedFile {
+	return &stitchedFile{w: stitch.NewWriter(w, layout), schema: schema, options: writeOptions(spec, mem), ordered: spec.PreserveOrder, most: columns * pageBytes}
+}
+
+// stitch appends a row group.
+func (f *stitchedFile) stitch(ctx context.Context, g stitch.Group) error {
+	if f.ordered {
+		if err := f.Flush(); err != nil {
+			return err
+		}
+	}
+	return f.w.Append(ctx, g)
+}
+
+// Write appends rows that share a row group with others, borrowing them.
+func (f *stitchedFile) Write(batch arrow.RecordBatch) error {
+	if f.loose == nil {
+		var err error
+		if f.loose, err = parquet.NewWriter(&f.buf, f.schema, f.options); err != nil {
+			return err
+		}
+	}
+	f.raw += blocks.DataSize(batch)
+	return f.loose.Write(batch)
+}
+
+// Flush appends the row groups of the rows that were written.
+func (f *stitchedFile) Flush() error {
+	if f.loose == nil {
+		return nil
+	}
+	if _, err := f.loose.Close(); err != nil {
+		return err
+	}
+	err := f.w.AppendFile(context.Background(), f.buf.Bytes())
+	f.loose, f.raw = nil, 0
+	f.buf.Reset()
+	return err
+}
+
+// Rows is how many rows the file has.
+func (f *stitchedFile) Rows() int64 {
+	if f.loose == nil {
+		return f.w.Rows()
+	}
+	return f.w.Rows() + f.loose.Rows()
+}
+
+// Bytes is how long the file would be now, nearly.
+func (f *stitchedFile) Bytes() int64 {
+	if f.loose == nil {
+		return f.w.Bytes()
+	}
+	return f.w.Bytes() + f.loose.Bytes()
+}
+
+// Buffered is how many bytes a Flush would free, nearly.
+func (f *stitchedFile) Buffered() int64 {
+	if f.loose == nil {
+		return 0
+	}
+	return int64(f.buf.Len()) + f.loose.Buffered() + min(f.raw, f.most)*3/2
+}
+
+// Close writes what is left, and the footer; it returns the file's length.
+func (f *stitchedFile) Close() (int64, error) {
+	if err := f.Flush(); err != nil {
+		return 0, err
+	}
+	return f.w.Close()
+}
+
+// Abandon lets go of the memory of a file that is not wanted any more.
+func (f *stitchedFile) Abandon() {
+	if f.loose != nil {
+		f.loose.Abandon()
+	}
+}
