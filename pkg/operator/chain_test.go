@@ -63,6 +63,7 @@ func TestConformance(t *testing.T) {
 		"with":          with(t, schema, "twice", "v + v"),
 		"with/replaces": with(t, schema, "v", "f / 2"),
 		"with/fails":    with(t, schema, "x", "100 % (v - 4)"),
+		"mask":          mask(t, schema, "s", operator.SHA256{}),
 	} {
 		t.Run(name, func(t *testing.T) { operatortest.Run(t, schema, op) })
 	}

@@ -170,6 +170,8 @@ func Batch(mem memory.Allocator, s *arrow.Schema, rows int) arrow.RecordBatch {
 	return b.NewRecordBatch()
 }
 
+func text(row int) string { return "row " + string(rune('a'+row%26)) }
+
 func appendValue(b array.Builder, row int) {
 	switch b := b.(type) {
 	case *array.Int64Builder:
@@ -179,7 +181,11 @@ func appendValue(b array.Builder, row int) {
 	case *array.Float64Builder:
 		b.Append(float64(row) / 3)
 	case *array.StringBuilder:
-		b.Append("row " + string(rune('a'+row%26)))
+		b.Append(text(row))
+	case *array.LargeStringBuilder:
+		b.Append(text(row))
+	case *array.BinaryBuilder: // large ones too
+		b.AppendString(text(row))
 	case *array.BooleanBuilder:
 		b.Append(row%2 == 0)
 	case *array.TimestampBuilder:
