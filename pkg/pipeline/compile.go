@@ -240,6 +240,8 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 			return nil
 		}
 		op, err = operator.With(in, cols)
+	case "mask":
+		op, err = operator.Mask(in, o.Mask.Column, o.Mask.method())
 	default:
 		return nil // the parser has reported it
 	}
@@ -394,7 +396,7 @@ func before(o *OperatorSpec, op operator.Operator, in *arrow.Schema, want map[st
 		for _, old := range back {
 			want[old] = true
 		}
-	case "filter":
+	case "filter", "mask": // what is masked keeps its place
 		addReads(op, want)
 	case "with":
 		for _, a := range o.With {

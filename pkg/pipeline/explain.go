@@ -168,6 +168,8 @@ func (o *OperatorSpec) text() string {
 			parts[i] = a.Column + " = " + a.Expr
 		}
 		return "with " + strings.Join(parts, ", ")
+	case "mask":
+		return "mask " + o.Mask.text()
 	default:
 		return o.Kind + " " + strings.Join(o.Names, ", ")
 	}

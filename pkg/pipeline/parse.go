@@ -341,6 +341,10 @@ func (p *parser) transform(n *yaml.Node, path string) []OperatorSpec {
 					op.With = append(op.With, a)
 				})
 			},
+			"mask": func(n *yaml.Node, path string) {
+				op.Kind, op.node = "mask", n
+				p.mask(n, path, &op)
+			},
 		})
 		if seen != nil && len(seen) != 1 {
 			p.fail(item, at, "begin each operator with its own -", "one operator an entry")
@@ -631,6 +635,7 @@ func Fields() []string {
 	p.source(mapping("parquet", "range"), "")
 	p.stages(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
 	p.transform(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
+	p.mask(mapping(), "", &OperatorSpec{})
 	p.external(mapping(), "")
 	p.sink(mapping("parquet"), "")
 	p.compression(mapping(), "", &Compression{})

@@ -213,6 +213,28 @@ func TestWorkers(t *testing.T) {
 	require.NotEqual(t, hash(", workers: 4"), hash(", workers: { min: 1, max: 4 }"))
 }
 
+// A mask says what its method needs; what may be left out has a default.
+func TestMask(t *testing.T) {
+	mask := func(fields string) pipeline.OperatorSpec {
+		s := parse(t, head+"stages: [{ name: a, transform: [{ mask: { column: email, "+fields+" } }] }]\n"+tail)
+		return s.Stages[0].Transform[0]
+	}
+	require.Equal(t, &pipeline.MaskSpec{Column: "email", Method: "sha256"}, mask("method: sha256").Mask)
+	require.Equal(t, &pipeline.MaskSpec{Column: "email", Method: "keep_last", N: 4, With: "*"}, mask("method: keep_last, n: 4").Mask)
+	require.Equal(t, &pipeline.MaskSpec{Column: "email", Method: "keep_last", With: "x"}, mask("method: keep_last, n: 0, with: x").Mask)
+
+	p := compile(t, `stages:
+  - name: protect
+    transform:
+      - mask: { column: email, method: sha256 }
+      - mask: { column: country, method: keep_last, n: 1 }
+      - drop: [tags, email]
+`)
+	require.Equal(t, "id email amount visits country", names(p.Source), "a column is read to be masked")
+	require.Equal(t, "id amount visits country", names(p.Out))
+	require.Equal(t, customers.Field(4), p.Out.Field(3))
+}
+
 func TestHashIsOfTheMeaning(t *testing.T) {
 	a := parse(t, head+tail)
 	b := parse(t, "# a comment\n"+strings.Replace(head, "{ parquet: { uri: in/*.parquet } }", "\n  parquet:\n    uri:\n      - in/*.parquet # the same", 1)+tail)
@@ -271,7 +293,9 @@ func TestExplain(t *testing.T) {
     transform:
       - filter: "amount > 20.0"
       - with: { eur: "amount * 0.92" }
-      - drop: [tags, email]
+      - mask: { column: email, method: sha256 }
+      - mask: { column: country, method: keep_last, n: 1 }
+      - drop: [tags]
     workers: { min: 2, max: 8 }
   - name: score
     external: { columns: { score: float64 } }

@@ -98,9 +98,10 @@ type OperatorSpec struct {
 	Rename []Pair       `json:"rename,omitempty"` // rename: old to new
 	Expr   string       `json:"expr,omitempty"`   // filter
 	With   []Assignment `json:"with,omitempty"`   // with, in the order of the spec
+	Mask   *MaskSpec    `json:"mask,omitempty"`   // mask
 
 	node  *yaml.Node
-	items []*yaml.Node // of Names
+	items []*yaml.Node // of Names, and of the column of a mask
 	path  string
 }
 
@@ -118,6 +119,14 @@ type Assignment struct {
 	Expr   string `json:"expr"`
 
 	key, node *yaml.Node
+}
+
+// MaskSpec is a mask: a column, and the method with its settings.
+type MaskSpec struct {
+	Column string `json:"column"`
+	Method string `json:"method"`         // one of [MaskMethods]
+	N      int64  `json:"n,omitempty"`    // keep_last: characters that stay
+	With   string `json:"with,omitempty"` // keep_last: the character that stands for the others
 }
 
 // Sink is where rows go.
