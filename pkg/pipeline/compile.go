@@ -419,19 +419,25 @@ func addReads(op operator.Operator, want map[string]bool) {
 
 // prunable lists the filters that a row group's statistics may decide: those at the
 // head of the first stage. Behind the first operator that computes, a row could have
-// failed before it reached the filter, and the books would differ.
+// failed before it reached the filter, and the books would differ. A mask fails no row,
+// but a filter that reads what it has masked sees other values than the source has.
 func prunable(p *Pipeline) []Prune {
 	if len(p.Stages) == 0 || p.Stages[0].Chain == nil {
 		return nil
 	}
+	masked := map[string]bool{}
 	for i, op := range p.Stages[0].Chain.Operators() {
 		switch op.Kind() {
 		case "select", "drop":
 			continue
+		case "mask":
+			addReads(op, masked)
+			continue
 		case "filter":
 			// Only the first: a second one would be booked for rows that the first had
 			// dropped.
-			if f, ok := op.(interface{ Predicate() *expr.Program }); ok {
+			f, ok := op.(interface{ Predicate() *expr.Program })
+			if ok && !slices.ContainsFunc(f.Predicate().Columns(), func(name string) bool { return masked[name] }) {
 				return []Prune{{Operator: p.Stages[0].Name + "/" + operator.Label(op.Kind(), i), Program: f.Predicate()}}
 			}
 		}

@@ -172,12 +172,14 @@ func TestProjectionIsPushedDown(t *testing.T) {
 func TestOnlyTheFirstFilterPrunes(t *testing.T) {
 	for stages, want := range map[string]string{
 		"": "",
-		"stages: [{ name: a, transform: [{ filter: 'id > 5' }, { filter: 'visits > 1' }] }]\n":                         "a/filter[0]",
-		"stages: [{ name: a, transform: [{ select: [id] }, { filter: 'id > 5' }] }]\n":                                 "a/filter[1]",
-		"stages: [{ name: a, transform: [{ with: { id: '1' } }, { filter: 'id > 5' }] }]\n":                            "",
-		"stages: [{ name: a, transform: [{ rename: { id: x, visits: id } }, { filter: 'id > 5' }] }]\n":                "",
-		"stages: [{ name: e, external: { columns: { x: int64 } } }, { name: a, transform: [{ filter: 'id > 5' }] }]\n": "",
-		"stages: [{ name: a, transform: [{ select: [id] }] }, { name: b, transform: [{ filter: 'id > 5' }] }]\n":       "",
+		"stages: [{ name: a, transform: [{ filter: 'id > 5' }, { filter: 'visits > 1' }] }]\n":                           "a/filter[0]",
+		"stages: [{ name: a, transform: [{ select: [id] }, { filter: 'id > 5' }] }]\n":                                   "a/filter[1]",
+		"stages: [{ name: a, transform: [{ with: { id: '1' } }, { filter: 'id > 5' }] }]\n":                              "",
+		"stages: [{ name: a, transform: [{ rename: { id: x, visits: id } }, { filter: 'id > 5' }] }]\n":                  "",
+		"stages: [{ name: a, transform: [{ mask: { column: email, method: sha256 } }, { filter: 'id > 5' }] }]\n":        "a/filter[1]",
+		"stages: [{ name: a, transform: [{ mask: { column: email, method: sha256 } }, { filter: 'email != \"\"' }] }]\n": "",
+		"stages: [{ name: e, external: { columns: { x: int64 } } }, { name: a, transform: [{ filter: 'id > 5' }] }]\n":   "",
+		"stages: [{ name: a, transform: [{ select: [id] }] }, { name: b, transform: [{ filter: 'id > 5' }] }]\n":         "",
 	} {
 		var got string
 		if p := compile(t, stages).Prune; len(p) > 0 {
