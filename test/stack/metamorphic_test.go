@@ -57,14 +57,18 @@ func randomStages(r *rand.Rand) string {
 		"{ eur: \"amount * 0.92\" }", "{ twice: \"visits + visits\", up: \"upper(country)\" }", "{ amount: \"amount / 3\" }",
 		"{ len: \"coalesce(size(note), -1)\" }", "{ big: \"amount > 100.0 ? 1 : 0\" }",
 	}
+	masks := []string{"email, method: sha256", "phone, method: keep_last, n: 4", "note, method: sha256", "note, method: keep_last, n: 36, with: x"}
 	var b strings.Builder
 	for s := range 1 + r.IntN(3) {
 		fmt.Fprintf(&b, "  - name: s%d\n    transform:\n", s)
 		for range 1 + r.IntN(3) {
-			if r.IntN(2) == 0 {
+			switch r.IntN(3) {
+			case 0:
 				fmt.Fprintf(&b, "      - filter: '%s'\n", filters[r.IntN(len(filters))])
-			} else {
+			case 1:
 				fmt.Fprintf(&b, "      - with: %s\n", withs[r.IntN(len(withs))])
+			case 2:
+				fmt.Fprintf(&b, "      - mask: { column: %s }\n", masks[r.IntN(len(masks))])
 			}
 		}
 	}
