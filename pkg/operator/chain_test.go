@@ -117,6 +117,7 @@ func TestChainKeepsAccountOfEveryRow(t *testing.T) {
 type panics struct{ out *arrow.Schema }
 
 func (p panics) Kind() string       { return "panics" }
+func (p panics) From() []int        { return []int{0} }
 func (p panics) Out() *arrow.Schema { return p.out }
 func (p panics) Apply(context.Context, memory.Allocator, arrow.RecordBatch) (operator.Result, error) {
 	panic("a value that nobody may see")

@@ -104,9 +104,7 @@ func Rename(in *arrow.Schema, names map[string]string) (Operator, error) {
 
 func (c *columns) Kind() string       { return c.kind }
 func (c *columns) Out() *arrow.Schema { return c.out }
-
-// From implements [Mapper].
-func (c *columns) From() []int { return c.pick }
+func (c *columns) From() []int        { return c.pick }
 
 func (c *columns) Apply(_ context.Context, _ memory.Allocator, in arrow.RecordBatch) (Result, error) {
 	if int(in.NumCols()) != c.in {

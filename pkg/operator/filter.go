@@ -28,9 +28,12 @@ func Filter(in *arrow.Schema, pred *expr.Program) (Operator, error) {
 func (f *filter) Kind() string       { return "filter" }
 func (f *filter) Out() *arrow.Schema { return f.out }
 
-// From implements [Mapper]: what is kept is kept as it is.
-func (f *filter) From() []int {
-	from := make([]int, f.out.NumFields())
+// From implements [Operator]: what is kept is kept as it is.
+func (f *filter) From() []int { return identity(f.out.NumFields()) }
+
+// identity maps n columns to themselves.
+func identity(n int) []int {
+	from := make([]int, n)
 	for i := range from {
 		from[i] = i
 	}

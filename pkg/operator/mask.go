@@ -96,6 +96,13 @@ func asString(in *arrow.Schema, column string) string {
 func (m *mask) Kind() string       { return "mask" }
 func (m *mask) Out() *arrow.Schema { return m.out }
 
+// From implements [Operator].
+func (m *mask) From() []int {
+	from := identity(m.out.NumFields())
+	from[m.at] = -1
+	return from
+}
+
 // Reads implements [Reader].
 func (m *mask) Reads() []string { return []string{m.column} }
 

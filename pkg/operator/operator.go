@@ -17,6 +17,10 @@ type Operator interface {
 	// Out is the schema of every batch that Apply returns, fixed at construction.
 	Out() *arrow.Schema
 
+	// From names, for each column of Out, the column of the input that it is, value for
+	// value in the rows that are kept, or -1 for one that the operator makes. Read-only.
+	From() []int
+
 	// Apply maps one batch of the schema that the operator was made for. It borrows
 	// in for the call; the caller must Release the result's batch. Rows keep their
 	// order. An error is for the batch as a whole: the caller halves it to find the
@@ -46,12 +50,4 @@ type RowError struct {
 type Reader interface {
 	// Reads names the columns of the input that are read, each once.
 	Reads() []string
-}
-
-// Mapper is an operator that says where its output columns come from. One that does not
-// is taken to make all of them.
-type Mapper interface {
-	// From names, for each column of Out, the column of the input that it is, value for
-	// value in the rows that are kept, or -1 for one that the operator makes. Read-only.
-	From() []int
 }

@@ -53,9 +53,7 @@ func With(in *arrow.Schema, cols []Computed) (Operator, error) {
 
 func (w *with) Kind() string       { return "with" }
 func (w *with) Out() *arrow.Schema { return w.out }
-
-// From implements [Mapper].
-func (w *with) From() []int { return w.kept }
+func (w *with) From() []int        { return w.kept }
 
 // Reads implements [Reader].
 func (w *with) Reads() []string {

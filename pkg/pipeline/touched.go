@@ -121,12 +121,8 @@ func (p *Pipeline) provenance() (origin []int, read []bool) {
 					}
 				}
 			}
-			m, ok := op.(operator.Mapper)
-			if !ok {
-				panic(fmt.Sprintf("operator %s does not say where its columns come from", op.Kind()))
-			}
 			next := make([]int, 0, op.Out().NumFields())
-			for _, from := range m.From() {
+			for _, from := range op.From() {
 				if from >= 0 {
 					from = origin[from]
 				}

@@ -43,6 +43,7 @@ type moody struct {
 }
 
 func (*moody) Kind() string       { return "moody" }
+func (*moody) From() []int        { return []int{0} }
 func (*moody) Out() *arrow.Schema { return numbers }
 
 func (m *moody) Apply(_ context.Context, mem memory.Allocator, in arrow.RecordBatch) (operator.Result, error) {

@@ -27,6 +27,7 @@ func Run(t *testing.T, in *arrow.Schema, op operator.Operator) {
 		{"IsDeterministic", isDeterministic},
 		{"CountsAddUp", countsAddUp},
 		{"RowsDoNotDependOnTheirNeighbours", byHalves},
+		{"FromNamesWhatIsUnchanged", fromIsTrue},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
@@ -128,6 +129,31 @@ func countsAddUp(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operat
 		last = int(k)
 	}
 	require.Less(t, last, rows)
+}
+
+// fromIsTrue: a writer that takes a column from the source, because no operator made it,
+// writes what would have come through the operators.
+func fromIsTrue(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	res := apply(t, mem, op, batch)
+	defer res.Batch.Release()
+	kept := res.Kept
+	if kept == nil {
+		for i := range rows {
+			kept = append(kept, uint32(i))
+		}
+	}
+	want, err := operator.Take(t.Context(), mem, batch, kept)
+	require.NoError(t, err)
+	defer want.Release()
+	require.Len(t, op.From(), op.Out().NumFields())
+	for i, from := range op.From() {
+		if from >= 0 {
+			require.True(t, array.Equal(want.Column(from), res.Batch.Column(i)), op.Out().Field(i).Name)
+		}
+	}
 }
 
 // byHalves: an operator maps rows, so two halves give what the whole gives. Blocks are
