@@ -36,6 +36,7 @@ type localFlags struct {
 	lanes   int
 	quiet   bool
 	fuse    string
+	profile string
 }
 
 func (l *localFlags) bind(cmd *cobra.Command) {
@@ -96,11 +97,16 @@ readers, transforms and writers do the work, and follows the run.`,
 					return err
 				}
 			}
-			return a.runLocal(cmd.Context(), args[0], &local, limit)
+			stop, err := profile(local.profile)
+			if err != nil {
+				return err
+			}
+			return errors.Join(a.runLocal(cmd.Context(), args[0], &local, limit), stop())
 		},
 	}
 	local.bind(cmd)
 	cmd.Flags().StringVar(&local.fuse, "fuse", "", "auto: blocks pass by reference between the stages in this process; never: through streams of the embedded server (default what the pipeline says)")
+	cmd.Flags().StringVar(&local.profile, "profile", "", "directory that gets CPU, allocation and blocking profiles and a trace of the run, for 'go tool pprof' and 'go tool trace'")
 	cmd.Flags().StringVar(&store, "store", "", "what the embedded server may keep on disk, 20GiB for example (default 75% of the free space)")
 	remote.bind(cmd)
 	remote.bindStreams(cmd)

@@ -38,15 +38,11 @@ func (w *Writer) encode(i int, rows int64, values []arrow.Array, st *stage) erro
 	if st.chunks, err = s.carry(0, 0, to-from); err != nil {
 		return err
 	}
-	first, end := st.chunks[0].span().at, int64(0)
+	end := int64(0)
 	for k := range st.chunks {
 		end = max(end, st.chunks[k].span().end())
 	}
 	st.buf.Truncate(int(end))
-	st.buf.Next(int(first))
-	for k := range st.chunks {
-		st.chunks[k].move(-first)
-	}
 	return nil
 }
 

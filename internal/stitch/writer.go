@@ -63,11 +63,15 @@ type outChunk struct {
 	offsets []byte // offset index; nil: none
 }
 
-// stage holds the chunks of one field that are made in memory.
+// stage holds the chunks of one field that are made in memory: a file without a footer,
+// in which they lie one after the other behind the magic, so that no offset is 0.
 type stage struct {
 	buf    bytes.Buffer
-	chunks []outChunk // their offsets count from the start of buf
+	chunks []outChunk
 }
+
+// data is the bytes of the chunks.
+func (s *stage) data() []byte { return s.buf.Bytes()[len(magic):] }
 
 var (
 	errClosed = errors.New("the file is closed")
@@ -272,8 +276,8 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 			if err := flush(); err != nil {
 				return err
 			}
-			base := w.at
-			if err := w.write(w.stages[i].buf.Bytes()); err != nil {
+			base := w.at - int64(len(magic))
+			if err := w.write(w.stages[i].data()); err != nil {
 				return err
 			}
 			for range w.stages[i].chunks {

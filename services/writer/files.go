@@ -126,7 +126,7 @@ func (s *fileSet) appendPiece(ctx context.Context, to *partition, p keptPiece) e
 		return fmt.Errorf("block %s: %w", p.span, err)
 	}
 	s.held += f.held - before
-	return s.shrink()
+	return s.shrink(ctx)
 }
 
 // AppendLate writes the rows of a block of which some columns have not travelled. As
@@ -148,7 +148,7 @@ func (s *fileSet) file(ctx context.Context, p *partition) (*outFile, error) {
 	f := &outFile{set: s, partition: p}
 	if !s.spec.PreserveOrder { // otherwise it is opened when its rows are in order
 		if len(s.files) >= max(s.spec.MaxOpenFiles, 1) {
-			if err := s.closeOldest(); err != nil {
+			if err := s.closeOldest(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -163,10 +163,10 @@ func (s *fileSet) file(ctx context.Context, p *partition) (*outFile, error) {
 // closeOldest finishes the file that was used longest ago. A block with more
 // partitions than may be open gives several files to one partition in this way; the
 // cut that is due then keeps it at that.
-func (s *fileSet) closeOldest() error {
+func (s *fileSet) closeOldest(ctx context.Context) error {
 	s.crowded = true
 	oldest := slices.MinFunc(slices.Collect(maps.Values(s.files)), func(a, b *outFile) int { return cmp.Compare(a.used, b.used) })
-	err := oldest.encodeEnd()
+	err := oldest.encodeEnd(ctx)
 	if err == nil {
 		err = oldest.finish()
 	}
@@ -181,14 +181,14 @@ func (s *fileSet) closeOldest() error {
 
 // shrink writes row groups, the largest first, until the set takes no more than its
 // limit. Rows that wait for their order cannot be written.
-func (s *fileSet) shrink() error {
+func (s *fileSet) shrink(ctx context.Context) error {
 	for !s.spec.PreserveOrder && s.held+int64(len(s.files))*fileBytes > s.limit {
 		largest := slices.MaxFunc(slices.Collect(maps.Values(s.files)), func(a, b *outFile) int { return cmp.Compare(a.held, b.held) })
 		if largest.held == 0 {
 			return nil
 		}
 		before := largest.held
-		if err := largest.flush(); err != nil {
+		if err := largest.flush(ctx); err != nil {
 			return err
 		}
 		s.held += largest.held - before
@@ -266,7 +266,7 @@ func (s *fileSet) finish(ctx context.Context) ([]ledger.File, error) {
 		if failed = f.sortKept(ctx); failed != nil {
 			break
 		}
-		if failed = f.encodeEnd(); failed != nil {
+		if failed = f.encodeEnd(ctx); failed != nil {
 			break
 		}
 		g.Go(f.finish) // while the next one is encoded
@@ -316,7 +316,7 @@ func emptyFileOf(ctx context.Context, out *sink.Sink, schema *arrow.Schema, spec
 		f.abandon()
 		return ledger.File{}, f.encodeError(err)
 	}
-	if err = f.encodeEnd(); err == nil {
+	if err = f.encodeEnd(ctx); err == nil {
 		err = f.finish()
 	}
 	if err != nil {

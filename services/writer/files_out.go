@@ -83,7 +83,7 @@ func (f *outFile) add(ctx context.Context, p keptPiece) error {
 		return nil
 	}
 	if stitched, ok := f.parquet.(*stitchedFile); ok {
-		if err := f.set.late.complete(ctx, stitched, p.batch, p.span, p.offsets); err != nil {
+		if err := stitched.add(ctx, f.set.late, p); err != nil {
 			return f.lateError(ctx, err)
 		}
 		f.held = stitched.Buffered()
@@ -115,7 +115,10 @@ func (f *outFile) size() int64 {
 }
 
 // flush writes the row group.
-func (f *outFile) flush() error {
+func (f *outFile) flush(ctx context.Context) error {
+	if err := f.completeParts(ctx); err != nil {
+		return err
+	}
 	if err := f.parquet.Flush(); err != nil {
 		return f.encodeError(err)
 	}
@@ -143,7 +146,7 @@ func (f *outFile) sortKept(ctx context.Context) error {
 		f.kept = f.kept[1:]
 		// What waits takes up to half of the buffer, and this file the rest.
 		if f.held > f.set.limit/2 {
-			if err := f.flush(); err != nil {
+			if err := f.flush(ctx); err != nil {
 				return err
 			}
 		}
@@ -151,8 +154,19 @@ func (f *outFile) sortKept(ctx context.Context) error {
 	return nil
 }
 
+// completeParts writes blocks that wait for the rest of their row groups.
+func (f *outFile) completeParts(ctx context.Context) error {
+	if stitched, ok := f.parquet.(*stitchedFile); ok {
+		return f.lateError(ctx, stitched.completeParts(ctx, f.set.late))
+	}
+	return nil
+}
+
 // encodeEnd writes the last row group and the footer.
-func (f *outFile) encodeEnd() error {
+func (f *outFile) encodeEnd(ctx context.Context) error {
+	if err := f.completeParts(ctx); err != nil {
+		return err
+	}
 	rows := f.parquet.Rows()
 	_, err := f.parquet.Close()
 	if err != nil {
@@ -191,6 +205,9 @@ func (f *outFile) abandon() {
 
 // lateError tells an error of the source, and the end of time, from one of encoding.
 func (f *outFile) lateError(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
 	if of := (*sourceError)(nil); errors.As(err, &of) || ctx.Err() != nil {
 		return err
 	}

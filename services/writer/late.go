@@ -64,21 +64,26 @@ type extract struct {
 	rows  []uint32 // of the row group, ascending; nil: all of them
 }
 
-// complete appends the rows of a block to a file, borrowing the batch.
-func (l *late) complete(ctx context.Context, to *stitchedFile, batch arrow.RecordBatch, span blocks.Span, offsets []uint32) error {
-	x, of, err := l.extract(ctx, span, offsets)
+// complete appends the rows of blocks to a file.
+func (l *late) complete(ctx context.Context, to *stitchedFile, j joined) error {
+	if j.rows == 0 {
+		return nil
+	}
+	x, of, err := l.extract(ctx, j.span, j.offsets)
 	if err != nil {
 		return err
 	}
-	rows := batch.NumRows()
-	if rows < leastGroup || rows*leastGather < of {
-		return l.loose(ctx, to, batch, x)
+	if j.rows < leastGroup || j.rows*leastGather < of {
+		return l.loose(ctx, to, j, x)
 	}
-	err = l.stitch(ctx, to, batch, x)
-	if no := (*stitch.RefusedError)(nil); errors.As(err, &no) {
-		return l.loose(ctx, to, batch, x) // pages are not what the footer says of them
+	for {
+		err := l.stitch(ctx, to, j, x)
+		no := (*stitch.RefusedError)(nil)
+		if !errors.As(err, &no) || x.src.refused[no.Column] {
+			return err
+		}
+		x.src.refused[no.Column] = true // its pages are not what the footer says of them
 	}
-	return err
 }
 
 // extract finds the rows of a block in the source, and how many their row group has.
@@ -89,7 +94,11 @@ func (l *late) extract(ctx context.Context, span blocks.Span, offsets []uint32) 
 	}
 	x = extract{src: src, group: group}
 	of = src.stitch.Rows(group)
-	if offsets == nil && at == 0 && span.Rows() == of {
+	switch {
+	case offsets == nil && at == 0 && span.Rows() == of:
+		return x, of, nil
+	case offsets != nil && at == 0:
+		x.rows = offsets
 		return x, of, nil
 	}
 	if offsets == nil {
@@ -107,15 +116,15 @@ func (l *late) extract(ctx context.Context, span blocks.Span, offsets []uint32) 
 }
 
 // stitch appends the rows as a row group of their own.
-func (l *late) stitch(ctx context.Context, to *stitchedFile, batch arrow.RecordBatch, x extract) error {
-	g := stitch.Group{Rows: batch.NumRows(), Columns: make([]stitch.Column, len(l.pipeline.Origins)), Keep: x.rows}
+func (l *late) stitch(ctx context.Context, to *stitchedFile, j joined, x extract) error {
+	g := stitch.Group{Rows: j.rows, Columns: make([]stitch.Column, len(l.pipeline.Origins)), Keep: x.rows}
 	var decoded []int
 	for i, o := range l.pipeline.Origins {
 		switch {
 		case l.takes(i, o, x):
 			g.Columns[i] = stitch.Column{Source: x.src.stitch, Group: x.group, Name: o.Source}
 		case o.Carried >= 0:
-			g.Columns[i].Values = []arrow.Array{batch.Column(o.Carried)}
+			g.Columns[i].Values = j.columns[o.Carried]
 		default:
 			decoded = append(decoded, i)
 		}
@@ -146,7 +155,7 @@ func (l *late) stitch(ctx context.Context, to *stitchedFile, batch arrow.RecordB
 // travelled with the rows that were chosen is at hand, and need not be chosen again.
 func (l *late) takes(field int, o pipeline.Origin, x extract) bool {
 	switch {
-	case o.Source == "":
+	case o.Source == "" || x.src.refused[o.Source]:
 		return false
 	case x.rows == nil:
 		return l.layout.Passes(field, x.src.stitch, x.group, o.Source) == nil
@@ -156,26 +165,31 @@ func (l *late) takes(field int, o pipeline.Origin, x extract) bool {
 }
 
 // loose appends the rows to those that share a row group.
-func (l *late) loose(ctx context.Context, to *stitchedFile, batch arrow.RecordBatch, x extract) error {
+func (l *late) loose(ctx context.Context, to *stitchedFile, j joined, x extract) error {
+	batch, err := j.batch(l.pipeline.Carried, l.mem)
+	if err != nil {
+		return err
+	}
+	defer batch.Release()
 	var decoded []int
 	for i, o := range l.pipeline.Origins {
 		if o.Carried < 0 {
 			decoded = append(decoded, i)
 		}
 	}
-	return l.decode(ctx, x, decoded, func(from, to_ int64, cols []arrow.Array) error {
+	return l.decode(ctx, x, decoded, func(from, end int64, cols []arrow.Array) error {
 		whole := make([]arrow.Array, len(l.pipeline.Origins))
 		for n, i := range decoded {
 			whole[i] = cols[n]
 		}
-		some := batch.NewSlice(from, to_)
+		some := batch.NewSlice(from, end)
 		defer some.Release()
 		for i, o := range l.pipeline.Origins {
 			if o.Carried >= 0 {
 				whole[i] = some.Column(o.Carried)
 			}
 		}
-		b := array.NewRecordBatch(l.pipeline.Out, whole, to_-from)
+		b := array.NewRecordBatch(l.pipeline.Out, whole, end-from)
 		defer b.Release()
 		return to.Write(b)
 	})

@@ -34,6 +34,8 @@ type source struct {
 	stitch *stitch.Source
 	reader *parquet.File // for what has to be decoded; opened when it is needed
 	mem    memory.Allocator
+
+	refused map[string]bool // columns whose pages turned out to be none that can be taken
 }
 
 // sourceError is about a file of the source, not about the sink.
@@ -77,6 +79,15 @@ func (s *sources) find(ctx context.Context, span blocks.Span) (src *source, grou
 	return nil, 0, 0, fmt.Errorf("block %s lies in no row group of %s", span, s.job.Plan.Files[task.File].URI)
 }
 
+// groupOf names the row group in which a span lies, and says how many rows it has.
+func (s *sources) groupOf(ctx context.Context, span blocks.Span) (groupOf, int64, error) {
+	src, group, _, err := s.find(ctx, span)
+	if err != nil {
+		return groupOf{}, 0, err
+	}
+	return groupOf{src.file, group}, src.stitch.Rows(group), nil
+}
+
 func (s *sources) get(ctx context.Context, file int) (*source, error) {
 	for i, o := range s.open {
 		if o.file == file {
@@ -101,7 +112,7 @@ func (s *sources) get(ctx context.Context, file int) (*source, error) {
 		s.open[0].close()
 		s.open = s.open[1:]
 	}
-	o := &source{file: file, src: src, stitch: st, mem: s.mem}
+	o := &source{file: file, src: src, stitch: st, mem: s.mem, refused: map[string]bool{}}
 	s.open = append(s.open, o)
 	return o, nil
 }

@@ -33,6 +33,7 @@ type stitchedFile struct {
 	options parquet.WriteOptions
 	ordered bool // rows stay in the order in which they come
 
+	parts parts           // blocks that wait for the rest of their row group
 	loose *parquet.Writer // of rows that share a row group; nil when there are none
 	buf   bytes.Buffer    // what it has written
 	raw   int64           // bytes of the rows that it has been given
@@ -73,13 +74,13 @@ func (f *stitchedFile) Flush() error {
 	if _, err := f.loose.Close(); err != nil {
 		return err
 	}
-	err := f.w.AppendFile(context.Background(), f.buf.Bytes())
+	err := f.w.AppendFile(context.Background(), f.buf.Bytes()) // of memory: nothing to wait for
 	f.loose, f.raw = nil, 0
 	f.buf.Reset()
 	return err
 }
 
-// Rows is how many rows the file has.
+// Rows is how many rows the file has, but for blocks that wait for others.
 func (f *stitchedFile) Rows() int64 {
 	if f.loose == nil {
 		return f.w.Rows()
@@ -90,17 +91,17 @@ func (f *stitchedFile) Rows() int64 {
 // Bytes is how long the file would be now, nearly.
 func (f *stitchedFile) Bytes() int64 {
 	if f.loose == nil {
-		return f.w.Bytes()
+		return f.w.Bytes() + f.parts.bytes
 	}
-	return f.w.Bytes() + f.loose.Bytes()
+	return f.w.Bytes() + f.parts.bytes + f.loose.Bytes()
 }
 
-// Buffered is how many bytes a Flush would free, nearly.
+// Buffered is how many bytes a Flush would free, nearly, once no block waits for others.
 func (f *stitchedFile) Buffered() int64 {
 	if f.loose == nil {
-		return 0
+		return f.parts.bytes
 	}
-	return int64(f.buf.Len()) + f.loose.Buffered() + min(f.raw, f.most)*3/2
+	return f.parts.bytes + int64(f.buf.Len()) + f.loose.Buffered() + min(f.raw, f.most)*3/2
 }
 
 // Close writes what is left, and the footer; it returns the file's length.
@@ -113,6 +114,7 @@ func (f *stitchedFile) Close() (int64, error) {
 
 // Abandon lets go of the memory of a file that is not wanted any more.
 func (f *stitchedFile) Abandon() {
+	f.parts.release()
 	if f.loose != nil {
 		f.loose.Abandon()
 	}
