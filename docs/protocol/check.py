@@ -108,7 +108,7 @@ def run(jar, name, diff, want):
         open(cfg, "w").write("\n".join(lines) + "\n")
         open(os.path.join(d, "Levada.tla"), "w").write(open(os.path.join(HERE, "Levada.tla")).read())
         t0 = time.time()
-        p = subprocess.run(["timeout", os.environ.get("LIMIT", "3600"), "java", "-Xmx4g", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=1", "-XX:CICompilerCount=2", "-cp", jar, "tlc2.TLC",
+        p = subprocess.run(["timeout", "--foreground", os.environ.get("LIMIT", "3600"), "java", "-Xmx4g", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=1", "-XX:CICompilerCount=2", "-cp", jar, "tlc2.TLC",
                             "-workers", "1", "-lncheck", "final", "-metadir", d, *(["-simulate", f"num={sim}", "-depth", "200"] if sim else []), "Levada.tla"], cwd=d, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     out = p.stdout
