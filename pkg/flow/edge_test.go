@@ -3,6 +3,8 @@ package flow_test
 import (
 	"context"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -175,6 +177,31 @@ func TestInputIsRepaired(t *testing.T) {
 				damage(t, srv, k)
 			}
 		})
+	}
+}
+
+// A consumer whose directory the server has lost cannot be opened any more, until it is
+// made anew.
+func TestInputIsRepairedThoughTheServerCannotOpenIt(t *testing.T) {
+	srv := natstest.New(t)
+	k := newKit(t, srv.Dial, 64<<20)
+	out, err := k.run.Output(flow.SourceStage, nil)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	for i := range int64(2) {
+		b := k.block(t, i*10, i*10+10)
+		require.NoError(t, k.publish(ctx, out, b))
+		b.Release()
+		in, err := k.run.Input("next", nil)
+		require.NoError(t, err)
+		stop := serve(t, in)
+		d, err := in.Next(ctx, 0)
+		require.NoError(t, err)
+		require.Equal(t, i*10, span(t, d).From)
+		d.Ack()
+		stop()
+		require.NoError(t, os.RemoveAll(filepath.Join(srv.StoreDir(), "$G", "streams", "levada-blocks-"+string(k.run.Run)+"-source", "obs", "to-next")))
 	}
 }
 

@@ -122,6 +122,7 @@ func IsLeave(err error) bool {
 const (
 	codeStoreFailed       jetstream.ErrorCode = 10077 // bytes, messages per subject, or message too large
 	codeStorageExceeded   jetstream.ErrorCode = 10047 // the sum of max_bytes exceeds the store
+	codeConsumerCreate    jetstream.ErrorCode = 10012 // whatever went wrong; its description says what
 	codeAccountResources  jetstream.ErrorCode = 10002 // account limit
 	codeNoMatchingStream  jetstream.ErrorCode = 10060 // expected stream does not match
 	codeInsufficientStore jetstream.ErrorCode = 10023 // no server with enough storage
@@ -161,6 +162,13 @@ func isMissing(err error) bool {
 		errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted) ||
 		errors.Is(err, jetstream.ErrConsumerDoesNotExist) || errors.Is(err, jetstream.ErrBucketNotFound) ||
 		errors.Is(err, nats.ErrNoResponders) || code == codeNoMatchingStream
+}
+
+// isHollow reports that a consumer cannot be opened because the server has lost the
+// directory that it keeps it in.
+func isHollow(err error) bool {
+	code, text := apiCode(err)
+	return code == codeConsumerCreate && strings.Contains(text, "no such file or directory")
 }
 
 func isNoSpace(err error) bool {

@@ -115,8 +115,20 @@ func (in *Input) giveBack() {
 func (in *Input) fetch(ctx context.Context) {
 	var (
 		cons  jetstream.Consumer
-		quiet time.Time // since when the consumer does not answer, though it is there
+		quiet time.Time // since when the consumer does not answer, or cannot be opened, though it is there
 	)
+	// ill replaces a consumer that has been so for an ack wait.
+	ill := func(is bool) {
+		switch {
+		case !is:
+			quiet = time.Time{}
+		case quiet.IsZero():
+			quiet = time.Now()
+		case time.Since(quiet) > in.c.cfg.AckWait:
+			in.replace(ctx)
+			quiet = time.Time{}
+		}
+	}
 	for n := 0; ctx.Err() == nil; {
 		want, err := in.wanted(ctx)
 		if err != nil {
@@ -130,6 +142,9 @@ func (in *Input) fetch(ctx context.Context) {
 				}
 				in.c.log.Log(ctx, level, "input not open", slog.String("stream", in.stream.Name), slog.Any("error", err))
 				cons = nil
+				if isHollow(err) {
+					ill(true)
+				}
 				if pause(ctx, backoff(n)) != nil {
 					return
 				}
@@ -141,15 +156,7 @@ func (in *Input) fetch(ctx context.Context) {
 		if got > 0 {
 			n = 0
 		}
-		switch {
-		case !errors.Is(err, nats.ErrNoResponders):
-			quiet = time.Time{}
-		case quiet.IsZero():
-			quiet = time.Now()
-		case time.Since(quiet) > in.c.cfg.AckWait:
-			in.replace(ctx)
-			quiet = time.Time{}
-		}
+		ill(errors.Is(err, nats.ErrNoResponders))
 		if err != nil && ctx.Err() == nil {
 			in.c.log.DebugContext(ctx, "fetch repeated", slog.String("stream", in.stream.Name), slog.Any("error", err))
 			if !errors.Is(err, nats.ErrTimeout) {
@@ -177,15 +184,16 @@ func (in *Input) open(ctx context.Context) (jetstream.Consumer, error) {
 	return in.c.in.js.CreateOrUpdateConsumer(ctx, in.stream.Name, in.consumer)
 }
 
-// replace removes a consumer that has no leader and gets none, so that the next open
-// makes a new one. Replicas of a consumer that was young when servers died can stay
-// without a leader for ever (seen with nats-server 2.15.2: made, a server killed before
-// the first election, another one as the first came back). Nothing is lost: what was
-// delivered and not settled is delivered again, which an ack wait of silence would have
-// done as well.
+// replace removes a consumer that is there and of no use, so that the next open makes a
+// new one. Two kinds stay so for ever (both seen with nats-server 2.15.2). Replicas of a
+// consumer that was young when servers died have no leader: made, a server killed before
+// the first election, another one as the first came back. And one that was made while the
+// server removed its predecessor of the same name has lost its directory to that, so that
+// no process can open it. Nothing is lost: what was delivered and not settled is delivered
+// again, which an ack wait of silence would have done as well.
 func (in *Input) replace(ctx context.Context) {
 	err := in.c.ctl.js.DeleteConsumer(ctx, in.stream.Name, in.consumer.Durable)
-	in.c.log.WarnContext(ctx, "consumer does not answer, made again", slog.String("stream", in.stream.Name),
+	in.c.log.WarnContext(ctx, "consumer does not answer or open, made again", slog.String("stream", in.stream.Name),
 		slog.String("consumer", in.consumer.Durable), slog.Any("error", err))
 }
 
