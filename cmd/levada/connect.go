@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/nats-io/jsm.go/natscontext"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"github.com/levada-data/levada/pkg/flow"
@@ -187,6 +189,37 @@ func unanswered(err error) bool {
 	ne, network := errors.AsType[net.Error](err)
 	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || network && ne.Timeout() ||
 		errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET)
+}
+
+// electionFor bounds how long a command that asks and ends bears servers which elect a
+// leader; services bear it for as long as it takes.
+const electionFor = 30 * time.Second
+
+// patiently calls ask, and calls it again while the servers have no leader to answer it.
+func (a *app) patiently(ctx context.Context, ask func() error) error {
+	deadline := time.Now().Add(electionFor)
+	for said := false; ; {
+		err := ask()
+		if err == nil || !leaderless(err) || ctx.Err() != nil || time.Now().After(deadline) {
+			return err
+		}
+		if !said {
+			said = true
+			a.note("the servers do not answer yet, as when they elect a leader: asking again for up to %v", electionFor)
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// leaderless reports that servers are there and do not answer, or say that they cannot now.
+func leaderless(err error) bool {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		// Cluster incomplete, JetStream temporarily unavailable, not the leader.
+		return slices.Contains([]jetstream.ErrorCode{10004, 10008, 10009}, api.ErrorCode)
+	}
+	return errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // remedy says what to do about a connection that failed.

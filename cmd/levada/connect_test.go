@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -16,15 +17,21 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/cli/progress"
 	"github.com/levada-data/levada/internal/natstest"
+	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
 )
 
@@ -80,6 +87,42 @@ func TestServerNeedsNoStateDirectory(t *testing.T) {
 		err := ask(nil, args...)
 		require.Equal(t, exitEnvironment, exitCode(err), args)
 		require.ErrorContains(t, err, "--state-dir", args)
+	}
+}
+
+// Servers that elect a leader answer in some seconds: who asks is told once, and gets the
+// answer. What waiting does not mend is an error at once, and an election without an end is
+// one in the end.
+func TestElectionsAreBorne(t *testing.T) {
+	elects := &jetstream.APIError{Code: 503, ErrorCode: 10008, Description: "JetStream system temporarily unavailable"}
+	for name, c := range map[string]struct {
+		answers []error // the last one again and again
+		after   time.Duration
+		told    bool
+	}{
+		"Answered":      {[]error{nil}, 0, false},
+		"Elects":        {[]error{elects, elects, fmt.Errorf("lookup: %w", nats.ErrTimeout), context.DeadlineExceeded, nil}, time.Second, true},
+		"ElectsForEver": {[]error{elects}, electionFor, true},
+		"NoServer":      {[]error{nats.ErrNoServers}, 0, false},
+		"NoJetStream":   {[]error{fmt.Errorf("%w: %w", flow.ErrNoJetStream, &jetstream.APIError{Code: 503, ErrorCode: 10039})}, 0, false},
+		"NotFound":      {[]error{jetstream.ErrKeyNotFound}, 0, false},
+		"Refused":       {[]error{syscall.ECONNREFUSED}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var errs bytes.Buffer
+				a := &app{screen: progress.NewScreen(&errs, progress.Options{})}
+				defer a.screen.Close()
+				began, asked := time.Now(), 0
+				err := a.patiently(t.Context(), func() error {
+					asked++
+					return c.answers[min(asked, len(c.answers))-1]
+				})
+				require.Equal(t, c.answers[len(c.answers)-1], err)
+				require.InDelta(t, c.after.Seconds(), time.Since(began).Seconds(), 0.3)
+				require.Equal(t, c.told, strings.Count(errs.String(), "elect a leader") == 1, errs.String())
+			})
+		})
 	}
 }
 

@@ -31,7 +31,12 @@ them.`,
 		Example: "  levada runs\n  levada runs --nats nats://127.0.0.1:4222 --json",
 		Args:    takes(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			lines, err := a.runs(cmd.Context(), state, remote)
+			ctx := cmd.Context()
+			var lines []report.Line
+			err := a.patiently(ctx, func() (err error) {
+				lines, err = a.runs(ctx, state, remote)
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -27,17 +27,20 @@ func (l *lookFlags) bind(cmd *cobra.Command) {
 	l.remote.bind(cmd)
 }
 
-// look calls f with a run, on the server that knows it.
+// look calls f with a run, on the server that knows it; again, if its servers had no leader
+// to answer f. It prints only what it has whole.
 func (a *app) look(ctx context.Context, name string, flags lookFlags, f func(srv *server, rec *flow.Record) error) error {
-	srv, id, err := a.find(ctx, name, flags.remote, flags.state)
-	if err != nil {
-		return err
-	}
-	rec, err := srv.conn.Lookup(ctx, id)
-	if err == nil {
-		err = f(srv, rec)
-	}
-	return errors.Join(err, srv.close())
+	return a.patiently(ctx, func() error {
+		srv, id, err := a.find(ctx, name, flags.remote, flags.state)
+		if err != nil {
+			return err
+		}
+		rec, err := srv.conn.Lookup(ctx, id)
+		if err == nil {
+			err = f(srv, rec)
+		}
+		return errors.Join(err, srv.close())
+	})
 }
 
 func (a *app) statusCommand() *cobra.Command {
