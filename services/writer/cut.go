@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/levada-data/levada/internal/fault"
 	"github.com/levada-data/levada/internal/sink"
@@ -27,16 +28,30 @@ func (l *lane) cut(ctx context.Context, why string) error {
 		return nil
 	}
 	l.meter.SetState("committing")
+	// Blocks that wait for the rest of their row group may go on waiting, unless it is
+	// time: written now, their rows would have to be decoded.
+	var rest *hold
+	var waiting []keptPiece
+	if why == whyFull || why == whyTarget {
+		if rest = l.hold.part(l.files.Waiting()); rest != nil {
+			waiting = l.files.TakeWaiting()
+		}
+	}
+	defer releaseKept(waiting)
 	var files []ledger.File
 	err := l.meter.Work(func() (err error) {
 		files, err = l.files.Finish(ctx)
 		return err
 	})
 	if err != nil {
+		if rest != nil {
+			rest.giveBack(l.run.Ledger, time.Second)
+		}
 		return l.broken(ctx, fmt.Errorf("finish files: %w", err))
 	}
 	fault.Point(fault.WriterFileFinishAfter)
-	commit := &ledger.Commit{Plan: l.hold.plan, Files: files, Spans: l.hold.spans, Counts: l.hold.counts, Dead: l.hold.dead}
+	commit := &ledger.Commit{Plan: l.hold.plan, Files: files, Spans: l.hold.spans}
+	commit.Counts, commit.Dead = l.hold.counts()
 	for _, f := range files {
 		commit.Counts.Bytes += f.Bytes
 	}
@@ -68,6 +83,12 @@ func (l *lane) cut(ctx context.Context, why string) error {
 		l.hold.giveBack(l.run.Ledger, retryDelay())
 	}
 	l.reopen()
+	if rest != nil {
+		l.hold = rest
+		if err := l.files.AppendWaiting(ctx, waiting); err != nil {
+			return l.broken(ctx, err)
+		}
+	}
 	if err != nil && ctx.Err() == nil {
 		if errors.Is(err, flow.ErrTooLarge) {
 			return l.run.Fail(ctx, "commit: "+err.Error())

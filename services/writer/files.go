@@ -139,6 +139,51 @@ func (s *fileSet) AppendLate(ctx context.Context, b *blocks.Block) error {
 	return s.err
 }
 
+// Waiting lists the blocks that wait in the open files for the rest of their row groups.
+func (s *fileSet) Waiting() []blocks.Span {
+	var spans []blocks.Span
+	for _, f := range s.files {
+		if stitched, ok := f.parquet.(*stitchedFile); ok {
+			spans = append(spans, stitched.parts.spans()...)
+		}
+	}
+	return spans
+}
+
+// TakeWaiting takes them out of the set. The caller must release them.
+func (s *fileSet) TakeWaiting() []keptPiece {
+	var all []keptPiece
+	for dir, f := range s.files {
+		stitched, ok := f.parquet.(*stitchedFile)
+		if !ok {
+			continue
+		}
+		some := stitched.parts.takeAll()
+		for _, k := range some {
+			f.spans.Remove(k.span)
+		}
+		all = append(all, some...)
+		s.held -= f.held
+		if f.held = stitched.Buffered(); f.spans.Len() == 0 {
+			f.abandon() // nothing else was in it
+			delete(s.files, dir)
+			continue
+		}
+		s.held += f.held
+	}
+	return all
+}
+
+// AppendWaiting puts blocks that were taken out into this set, borrowing them.
+func (s *fileSet) AppendWaiting(ctx context.Context, all []keptPiece) error {
+	for _, k := range all {
+		if s.err == nil {
+			s.err = s.appendPiece(ctx, s.whole, k)
+		}
+	}
+	return s.err
+}
+
 // file returns the open file of a partition. When there are too many, another one is
 // closed for it.
 func (s *fileSet) file(ctx context.Context, p *partition) (*outFile, error) {

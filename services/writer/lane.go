@@ -204,6 +204,12 @@ func (l *lane) broken(ctx context.Context, err error) error {
 	return err
 }
 
+// Why a lane cuts although more will come.
+const (
+	whyTarget = "target_file"
+	whyFull   = "share of the edge"
+)
+
 // due says why the lane should cut now, or "".
 func (l *lane) due(ctx context.Context) string {
 	if l.hold.empty() {
@@ -212,11 +218,11 @@ func (l *lane) due(ctx context.Context) string {
 	p := l.job.Pipeline.Spec.Sink.Parquet
 	switch {
 	case l.files.LargestFile() >= p.TargetFile:
-		return "target_file"
+		return whyTarget
 	case l.files.Full():
 		return "open files"
 	case !l.edge.Fused && l.hold.bytes >= l.share():
-		return "share of the edge"
+		return whyFull
 	case l.entryBytes() >= ledger.EntryCap/2:
 		return "entry size"
 	case time.Since(l.hold.since) >= l.policy.MaxAge: // Rule 14 (maxage): always finite.

@@ -62,6 +62,26 @@ func (p *parts) take(of groupOf) []keptPiece {
 	return all
 }
 
+// spans lists what waits.
+func (p *parts) spans() []blocks.Span {
+	var all []blocks.Span
+	for _, of := range p.order {
+		for _, k := range p.waiting[of] {
+			all = append(all, k.span)
+		}
+	}
+	return all
+}
+
+// takeAll removes all that waits.
+func (p *parts) takeAll() []keptPiece {
+	var all []keptPiece
+	for len(p.order) > 0 {
+		all = append(all, p.take(p.order[0])...)
+	}
+	return all
+}
+
 func releaseKept(all []keptPiece) {
 	for _, k := range all {
 		k.batch.Release()
