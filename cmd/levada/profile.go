@@ -32,7 +32,7 @@ func profile(dir string) (stop func() error, err error) {
 	}
 	var files []*os.File
 	create := func(name string) *os.File {
-		f, ferr := os.Create(filepath.Join(dir, name)) //nolint:gosec // where the user wants it
+		f, ferr := os.Create(filepath.Join(dir, name))
 		err = errors.Join(err, ferr)
 		files = append(files, f)
 		return f

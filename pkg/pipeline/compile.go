@@ -252,9 +252,9 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 	return op
 }
 
-// pick compiles a select or a drop. Of touched columns it may keep none, which make
-// refuses.
-func (c *compiler) pick(o *OperatorSpec, in *arrow.Schema, make func(*arrow.Schema, []string) (operator.Operator, error)) (operator.Operator, error) {
+// pick compiles a select or a drop. Of touched columns it may keep none, which
+// construct refuses.
+func (c *compiler) pick(o *OperatorSpec, in *arrow.Schema, construct func(*arrow.Schema, []string) (operator.Operator, error)) (operator.Operator, error) {
 	names := c.listed(o.Names, in)
 	keeps := len(names)
 	if o.Kind == "drop" {
@@ -263,7 +263,7 @@ func (c *compiler) pick(o *OperatorSpec, in *arrow.Schema, make func(*arrow.Sche
 	if c.touched && keeps == 0 {
 		return operator.Pick(o.Kind, in, nil), nil
 	}
-	return make(in, names)
+	return construct(in, names)
 }
 
 // nodeFor is the place of the column that an error names, else the operator's.

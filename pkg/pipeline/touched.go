@@ -136,11 +136,11 @@ func (p *Pipeline) provenance() (origin []int, read []bool) {
 
 // leaveUnchanged ends the last stage with an operator that lets only those columns go on
 // which some operator has made.
-func (t *Pipeline) leaveUnchanged(out *arrow.Schema, origin []int) {
-	if len(t.Stages) == 0 {
+func (p *Pipeline) leaveUnchanged(out *arrow.Schema, origin []int) {
+	if len(p.Stages) == 0 {
 		return // nothing travels at all
 	}
-	last := t.Stages[len(t.Stages)-1]
+	last := p.Stages[len(p.Stages)-1]
 	var made []int
 	for i, name := range names(last.Out) {
 		if at := slices.Index(names(out), name); at < 0 || origin[at] < 0 {
@@ -153,5 +153,5 @@ func (t *Pipeline) leaveUnchanged(out *arrow.Schema, origin []int) {
 	pick := operator.Pick("carry", last.Out, made)
 	last.Chain = operator.NewChain(append(slices.Clone(last.Chain.Operators()), pick)...)
 	last.Out = pick.Out()
-	t.Carried = last.Out
+	p.Carried = last.Out
 }

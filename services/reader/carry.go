@@ -22,7 +22,7 @@ func carry(whole *pipeline.Pipeline, file *parquet.File, src *stitch.Source) (ch
 	}
 	touched, refusal := whole.Touched()
 	if refusal != nil {
-		return whole, nil, refusal.Error(), nil
+		return whole, nil, refusal.Error(), nil //nolint:nilerr // why all travel is an answer
 	}
 	k := whole.Spec.Sink.Parquet
 	layout, err := stitch.NewLayout(touched.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level})
