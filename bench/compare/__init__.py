@@ -1,0 +1,1 @@
+"""Levada beside Ray Data, DuckDB, Polars and Daft, on the same files: see README.md."""
