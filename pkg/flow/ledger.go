@@ -344,7 +344,8 @@ func (l *Ledger) follow(ctx context.Context) error {
 	defer func() { _ = sub.Unsubscribe() }()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for early := 0; ; {
+		was := l.Seq()
 		if err := l.Sync(ctx); err != nil {
 			if isFinal(err) {
 				return err
@@ -353,12 +354,28 @@ func (l *Ledger) follow(ctx context.Context) error {
 				l.c.log.DebugContext(ctx, "ledger not read", slog.String("run", string(l.rec.Run)), slog.Any("error", err))
 			}
 		}
+		if l.Seq() != was {
+			early = 1 // one bell may have been for two
+		}
 		l.snapshot(ctx)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-bell:
+			early = 1
+		case <-again(early):
+			early++
 		case <-tick.C:
 		}
 	}
+}
+
+// again is when to look once more for the entry that a bell was rung for: the server
+// tells subscribers of a message before it has stored it. After some vain looks it was
+// one that was refused: nil, for never.
+func again(looks int) <-chan time.Time {
+	if looks < 1 || looks > 6 {
+		return nil
+	}
+	return time.After(time.Millisecond << looks)
 }
