@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	copyBytes    = 1 << 20 // of a copy, read at once
-	distantBytes = 8 << 20 // the same over a network, where each read is a request
+	copyBytes    = 1 << 20  // of a copy, read at once
+	distantBytes = 8 << 20  // the same over a network, where each read is a request
 	nearBytes    = 64 << 10 // between two ranges that are read at once
 	maxIndex     = 32 << 20 // bytes of page indexes that are read at once
 	maxFilter    = 64 << 20 // bytes of a bloom filter

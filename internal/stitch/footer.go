@@ -63,22 +63,22 @@ type statistics struct {
 
 // chunk is the metadata of a column chunk. Slices may point into a footer.
 type chunk struct {
-	phys         int64
-	encodings    []int64
-	codec        int64
-	values       int64
-	unpacked     int64 // bytes
-	packed       int64 // bytes
-	dataPage     int64 // offset
-	dictPage     int64 // offset; 0: none
-	stats        *statistics
-	encStats     []byte // list of PageEncodingStats, encoded; nil: none
-	sizeStats    []byte // SizeStatistics, encoded; nil: none
-	bloom        span   // n is 0 when its length is not said, though it is there
-	offsetIndex  span
-	columnIndex  span
-	encrypted    bool
-	elsewhere    bool // in another file
+	phys        int64
+	encodings   []int64
+	codec       int64
+	values      int64
+	unpacked    int64 // bytes
+	packed      int64 // bytes
+	dataPage    int64 // offset
+	dictPage    int64 // offset; 0: none
+	stats       *statistics
+	encStats    []byte // list of PageEncodingStats, encoded; nil: none
+	sizeStats   []byte // SizeStatistics, encoded; nil: none
+	bloom       span   // n is 0 when its length is not said, though it is there
+	offsetIndex span
+	columnIndex span
+	encrypted   bool
+	elsewhere   bool // in another file
 }
 
 // start is where the chunk's bytes begin. Some writers leave one of the offsets 0.

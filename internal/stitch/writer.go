@@ -121,6 +121,9 @@ func (w *Writer) Append(ctx context.Context, g Group) error {
 			return err
 		}
 	}
+	if w.gather != nil {
+		w.gather.forget()
+	}
 	for i := range g.Columns {
 		if err := w.fill(ctx, i, &g, &plans[i]); err != nil {
 			return err

@@ -1,0 +1,269 @@
+package stitch_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/parquet/compress"
+	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+	"github.com/stretchr/testify/require"
+
+	"github.com/levada-data/levada/internal/stitch"
+)
+
+// choose picks rows: some at random, whole runs, all but a few, or one.
+func choose(rng *rand.Rand, rows int) []uint32 {
+	var keep []uint32
+	switch rng.IntN(5) {
+	case 0:
+		return []uint32{uint32(rng.IntN(rows))}
+	case 1:
+		from := rng.IntN(rows)
+		for r := from; r < min(from+1+rng.IntN(rows), rows); r++ {
+			keep = append(keep, uint32(r))
+		}
+		return keep
+	}
+	share := []float64{0.03, 0.5, 0.97}[rng.IntN(3)]
+	for r := range rows {
+		if rng.Float64() < share {
+			keep = append(keep, uint32(r))
+		}
+	}
+	return keep
+}
+
+// Rows that are gathered from columns of every flat type, in every form and from any
+// codec into any other, are those of the source.
+func TestGather(t *testing.T) {
+	fs := fields(flat())
+	for i, f := range forms() {
+		for j, into := range []string{"none", "snappy", "zstd"} {
+			t.Run(fmt.Sprintf("%s,into=%s", f, into), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(uint64(i), uint64(j)))
+				b := batch(t, fs, 1000, uint64(i), []int{200, 3}[rng.IntN(2)])
+				s := open(t, write(t, f, b))
+				l := layout(t, stitch.Options{Codec: into}, fs...)
+				var out bytes.Buffer
+				w := stitch.NewWriter(&out, l)
+				var rows []uint32
+				at := uint32(0)
+				for g := range s.Groups() {
+					group := all(s, g, fs)
+					group.Keep = choose(rng, int(s.Rows(g)))
+					group.Rows = int64(len(group.Keep))
+					for c, f := range fs {
+						require.NoError(t, l.Gathers(c, s, g, f.Name), f.Name)
+					}
+					require.NoError(t, w.Append(t.Context(), group))
+					for _, k := range group.Keep {
+						rows = append(rows, at+k)
+					}
+					at += uint32(s.Rows(g))
+				}
+				n, err := w.Close()
+				require.NoError(t, err)
+				require.EqualValues(t, out.Len(), n)
+				require.EqualValues(t, len(rows), w.Rows())
+				tbl := read(t, out.Bytes())
+				defer tbl.Release()
+				for c, f := range fs {
+					equal(t, take(t, b.Column(c), rows), whole(t, tbl.Column(c).Data()), f.Name+" "+f.Type.String())
+				}
+				checkBounds(t, out.Bytes(), fs)
+			})
+		}
+	}
+}
+
+// Several thousand rows of few and many values: pages end within what is kept, and
+// dictionaries overflow.
+func TestGatherManyPages(t *testing.T) {
+	fs := fields(flat())
+	for _, f := range []form{
+		{codec: compress.Codecs.Snappy, dict: true, limit: 4000, page: 2000},
+		{codec: compress.Codecs.Zstd, v2: true, dict: true, limit: 1000, page: 900, group: 9000},
+	} {
+		b := batch(t, fs, 30_000, 7, 5000)
+		s := open(t, write(t, f, b))
+		l := layout(t, stitch.Options{Codec: codec(f.codec)}, fs...)
+		var out bytes.Buffer
+		w := stitch.NewWriter(&out, l)
+		rng := rand.New(rand.NewPCG(3, 3))
+		var rows []uint32
+		at := uint32(0)
+		for g := range s.Groups() {
+			group := all(s, g, fs)
+			for r := range uint32(s.Rows(g)) {
+				if rng.IntN(3) > 0 {
+					group.Keep = append(group.Keep, r)
+					rows = append(rows, at+r)
+				}
+			}
+			group.Rows = int64(len(group.Keep))
+			require.NoError(t, w.Append(t.Context(), group))
+			at += uint32(s.Rows(g))
+		}
+		_, err := w.Close()
+		require.NoError(t, err)
+		tbl := read(t, out.Bytes())
+		for c, f := range fs {
+			equal(t, take(t, b.Column(c), rows), whole(t, tbl.Column(c).Data()), f.Name)
+		}
+		tbl.Release()
+	}
+}
+
+// A source whose bytes are damaged gives an error or rows, and never a panic.
+func FuzzGather(f *testing.F) {
+	fs := fields(flat())
+	var files [][]byte
+	for i, form := range forms() {
+		files = append(files, write(f, form, batch(f, fs, 300, uint64(i), 20)))
+		f.Add(uint8(i), uint32(100), byte(0x80))
+		f.Add(uint8(i), uint32(len(files[i])-200), byte(1))
+	}
+	f.Fuzz(func(t *testing.T, which uint8, at uint32, flip byte) {
+		data := slices.Clone(files[int(which)%len(files)])
+		data[int(at)%len(data)] ^= flip
+		s, err := stitch.OpenSource("fuzz", bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return
+		}
+		l := layout(t, stitch.Options{}, fs...)
+		w := stitch.NewWriter(&bytes.Buffer{}, l)
+		defer w.Abandon()
+		for g := range s.Groups() {
+			for i, fd := range fs {
+				if l.Gathers(i, s, g, fd.Name) != nil {
+					continue
+				}
+				one := layout(t, stitch.Options{}, fd)
+				alone := stitch.NewWriter(&bytes.Buffer{}, one)
+				group := stitch.Group{Columns: []stitch.Column{{Source: s, Group: g, Name: fd.Name}}}
+				for r := range uint32(min(s.Rows(g), 1000)) {
+					if r%3 != 1 {
+						group.Keep = append(group.Keep, r)
+					}
+				}
+				group.Rows = int64(len(group.Keep))
+				if alone.Append(t.Context(), group) == nil {
+					_, err := alone.Close()
+					require.NoError(t, err)
+				}
+			}
+		}
+	})
+}
+
+// checkBounds compares the bounds and null counts in a file's metadata with its values,
+// for the types that compare as Go's do.
+func checkBounds(t testing.TB, data []byte, fs []arrow.Field) {
+	t.Helper()
+	checkPages(t, data)
+	r, err := file.NewParquetReader(bytes.NewReader(data))
+	require.NoError(t, err)
+	pr, err := pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{}, memory.DefaultAllocator)
+	require.NoError(t, err)
+	columns := make([]int, len(fs))
+	for i := range columns {
+		columns[i] = i
+	}
+	for g := range r.NumRowGroups() {
+		tbl, err := pr.ReadRowGroups(t.Context(), columns, []int{g})
+		require.NoError(t, err)
+		for i, f := range fs {
+			md, err := r.MetaData().RowGroup(g).ColumnChunk(i)
+			require.NoError(t, err)
+			stats, err := md.Statistics()
+			require.NoError(t, err)
+			col := whole(t, tbl.Column(i).Data())
+			require.EqualValues(t, col.NullN(), stats.NullCount(), f.Name)
+			lo, hi, ordered := ends(col)
+			if !ordered {
+				continue
+			}
+			require.Equal(t, lo != nil, stats.HasMinMax(), "%s: %v", f.Name, f.Type)
+			if lo != nil {
+				require.Equal(t, lo, stats.EncodeMin(), f.Name)
+				require.Equal(t, hi, stats.EncodeMax(), f.Name)
+			}
+		}
+		tbl.Release()
+	}
+}
+
+// ends returns the least and the greatest value of a column, plainly encoded; nil when
+// all are null.
+func ends(col arrow.Array) (lo, hi []byte, ordered bool) {
+	switch a := col.(type) {
+	case *array.Int32:
+		lo, hi = extremes(a, a.Value, func(v int32) []byte { return binary.LittleEndian.AppendUint32(nil, uint32(v)) })
+	case *array.Int64:
+		lo, hi = extremes(a, a.Value, func(v int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(v)) })
+	case *array.Uint32:
+		lo, hi = extremes(a, a.Value, func(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) })
+	case *array.Uint64:
+		lo, hi = extremes(a, a.Value, func(v uint64) []byte { return binary.LittleEndian.AppendUint64(nil, v) })
+	case *array.Float64:
+		lo, hi = extremes(a, a.Value, func(v float64) []byte { return binary.LittleEndian.AppendUint64(nil, math.Float64bits(v)) })
+	case *array.String:
+		lo, hi = extremes(a, a.Value, func(v string) []byte { return []byte(v) })
+	default:
+		return nil, nil, false
+	}
+	return lo, hi, true
+}
+
+func extremes[T cmp.Ordered](a arrow.Array, value func(int) T, plain func(T) []byte) (lo, hi []byte) {
+	var least, most T
+	for i := range a.Len() {
+		if a.IsNull(i) {
+			continue
+		}
+		v := value(i)
+		if lo == nil {
+			least, most = v, v
+		}
+		least, most = min(least, v), max(most, v)
+		lo, hi = plain(least), plain(most)
+	}
+	return lo, hi
+}
+
+// BenchmarkGather takes 68 % of the rows of five columns.
+func BenchmarkGather(b *testing.B) {
+	fs := []arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
+		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true}, {Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
+	}
+	const rows = 120_000
+	src := batch(b, fs, rows, 1, 1<<30)
+	s := open(b, write(b, form{codec: compress.Codecs.Snappy}, src))
+	g := all(s, 0, fs)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for r := range uint32(rows) {
+		if rng.Float64() < 0.68 {
+			g.Keep = append(g.Keep, r)
+		}
+	}
+	g.Rows = int64(len(g.Keep))
+	l := layout(b, stitch.Options{}, fs...)
+	w := stitch.NewWriter(io.Discard, l)
+	b.ReportAllocs()
+	for b.Loop() {
+		require.NoError(b, w.Append(b.Context(), g))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+}

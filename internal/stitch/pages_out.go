@@ -1,0 +1,439 @@
+package stitch
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+)
+
+// pageTarget is about how many bytes of values a page has; a page ends only where one of
+// the source does, so it may have more.
+const pageTarget = 1 << 20
+
+// pageWriter writes the pages of one column chunk, of version 1, into a buffer.
+type pageWriter struct {
+	l      *Layout
+	buf    *bytes.Buffer
+	phys   int64
+	maxDef int
+	order  order
+
+	isDict bool
+	dictIn *pageReader // whose dictionary it is
+	used   []byte      // for each value of the dictionary: 1 when it is kept
+	width  int         // bits of an index
+
+	// The page that is being filled.
+	rows    int
+	valid   int    // of these, that are known not to be null without levels
+	def     []byte // their definition levels, once one is null
+	vals    []byte // plain values
+	bools   []byte
+	idx     []uint32
+	current bounds
+
+	// The chunk.
+	total      int64
+	nulls      int64
+	unpacked   int64
+	dictAt     int64 // 0: no dictionary
+	dataAt     int64
+	plainPages int
+	dictPages  int
+	all        bounds
+	pages      []location
+	pageNulls  []int64
+	pageBounds []pageBound
+	noIndex    bool // some page has no bounds
+
+	page, packed []byte
+	zstd         *zstd.Encoder
+}
+
+// pageBound is the bounds of a page; empty ones for a page of nulls.
+type pageBound struct {
+	null   bool
+	lo, hi []byte
+}
+
+// begin starts a chunk of an element of the source, for its values are that.
+func (w *pageWriter) begin(l *Layout, buf *bytes.Buffer, e *element, maxDef int) {
+	if w.l != l {
+		w.zstd = nil
+	}
+	*w = pageWriter{
+		l: l, buf: buf, phys: e.phys, maxDef: maxDef, order: orderOf(e), def: w.def[:0], vals: w.vals[:0], bools: w.bools[:0], idx: w.idx[:0],
+		used: w.used[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
+	}
+	w.current.reset()
+	w.all.reset()
+}
+
+// dictionary writes the dictionary that the indexes from now on refer to.
+func (w *pageWriter) dictionary(in *pageReader) error {
+	if w.dictAt > 0 {
+		return nil // the chunk's only one
+	}
+	w.dictIn = in
+	w.used = sized(w.used, in.dictN)
+	clear(w.used)
+	w.width = bits.Len(uint(max(in.dictN-1, 1))) //nolint:gosec // not negative
+	w.dictAt = int64(w.buf.Len())
+	if in.codec == w.l.codec {
+		w.buf.Write(in.dictPage)
+		w.unpacked += in.dictBytes
+		return nil
+	}
+	packed, err := w.pack(in.dict)
+	if err != nil {
+		return err
+	}
+	e := &encoder{}
+	e.begin()
+	e.i32(1, pageDict)
+	e.i32(2, int64(len(in.dict)))
+	e.i32(3, int64(len(packed)))
+	e.field(7, typeStruct)
+	e.begin()
+	e.i32(1, int64(in.dictN))
+	e.i32(2, encPlain)
+	e.end()
+	e.end()
+	w.buf.Write(e.b)
+	w.buf.Write(packed)
+	w.unpacked += int64(len(e.b) + len(in.dict))
+	return nil
+}
+
+// allValid notes n kept rows of which none is null.
+func (w *pageWriter) allValid(n int) {
+	if len(w.def) > 0 {
+		def := w.moreLevels(n)
+		for i := range def[:n] {
+			def[i] = 1
+		}
+		w.levels(n)
+		return
+	}
+	w.rows += n
+}
+
+// moreLevels returns room for the levels of n rows, and one more to be written in vain.
+func (w *pageWriter) moreLevels(n int) []byte {
+	if len(w.def) < w.rows { // those before had no nulls
+		from := len(w.def)
+		w.def = grown(w.def, w.rows)
+		for i := range w.def[from:] {
+			w.def[from+i] = 1
+		}
+	}
+	at := len(w.def)
+	w.def = grown(w.def, at+n+1)
+	return w.def[at:]
+}
+
+// levels says how many of the rows that moreLevels made room for there are.
+func (w *pageWriter) levels(n int) {
+	w.def = w.def[:w.rows+n]
+	w.rows += n
+}
+
+// grown returns a buffer of n elements that begins as b does.
+func grown[T any](b []T, n int) []T {
+	if cap(b) >= n {
+		return b[:n]
+	}
+	c := make([]T, n, n+n/2)
+	copy(c, b)
+	return c
+}
+
+// indexes adds the indexes whose flag is set.
+func (w *pageWriter) indexes(in []uint32, flags []byte) {
+	at := len(w.idx)
+	w.idx = grown(w.idx, at+len(in)+1)
+	to := w.idx[at:]
+	n := 0
+	for i, x := range in {
+		to[n] = x
+		w.used[x] |= flags[i]
+		n += int(flags[i])
+	}
+	w.idx = w.idx[:at+n]
+}
+
+func (w *pageWriter) booleans(in, flags []byte) {
+	at := len(w.bools)
+	w.bools = grown(w.bools, at+len(in)+1)
+	to := w.bools[at:]
+	n := 0
+	for i, v := range in {
+		to[n] = v
+		n += int(flags[i])
+	}
+	w.bools = w.bools[:at+n]
+}
+
+// gatherNumbers adds the values whose flag is set.
+func gatherNumbers[T number](w *pageWriter, in []T, flags []byte) {
+	size := int(unsafe.Sizeof(*new(T)))
+	at := len(w.vals)
+	w.vals = grown(w.vals, at+size*(len(in)+1))
+	to := view[T](w.vals[at:], len(in)+1)
+	n := 0
+	for i, v := range in {
+		to[n] = v
+		n += int(flags[i])
+	}
+	w.vals = w.vals[:at+n*size]
+	widenNumbers(&w.current, w.order, to[:n])
+}
+
+// byteArrays adds the values whose flag is set. in has slack behind it.
+func (w *pageWriter) byteArrays(in []byte, flags []byte) error {
+	at := len(w.vals)
+	w.vals = grown(w.vals, at+len(in)+slack)
+	to := w.vals[at:]
+	wide := in[:len(in):len(in)]
+	if cap(in) >= len(in)+slack {
+		wide = in[:len(in)+slack]
+	}
+	n, p := 0, 0
+	for _, f := range flags {
+		if len(in)-p < 4 {
+			return corrupt("the values of a page end too early")
+		}
+		size := uint64(binary.LittleEndian.Uint32(in[p:])) + 4
+		if size > uint64(len(in)-p) {
+			return corrupt("the values of a page end too early")
+		}
+		l := int(size) //nolint:gosec // bounded
+		if l <= 64 && p+64 <= len(wide) && n+64 <= len(to) {
+			*(*[64]byte)(to[n:]) = *(*[64]byte)(wide[p:])
+		} else if f != 0 {
+			copy(to[n:], in[p:p+l])
+		}
+		if f != 0 {
+			if w.order == bytewise {
+				w.current.bytes(in[p+4 : p+l])
+			}
+			n += l
+		}
+		p += l
+	}
+	w.vals = w.vals[:at+n]
+	return nil
+}
+
+func (w *pageWriter) fixed(in []byte, size int, flags []byte) {
+	for i, f := range flags {
+		if f != 0 {
+			v := in[i*size : (i+1)*size]
+			w.vals = append(w.vals, v...)
+			if w.order == bytewise {
+				w.current.bytes(v)
+			}
+		}
+	}
+}
+
+// flushFull writes the page if it is large enough.
+func (w *pageWriter) flushFull() error {
+	if len(w.vals)+len(w.bools)/8+len(w.idx)*w.width/8 < pageTarget {
+		return nil
+	}
+	return w.flush()
+}
+
+// flush writes the page, unless it has no rows.
+func (w *pageWriter) flush() error {
+	if w.rows == 0 {
+		return nil
+	}
+	p := w.page[:0]
+	nulls := int64(0)
+	if w.maxDef > 0 {
+		p = append(p, 0, 0, 0, 0)
+		if len(w.def) == 0 {
+			p = append(binary.AppendUvarint(p, uint64(w.rows)<<1), 1) //nolint:gosec // not negative
+		} else {
+			p = packLevels(p, w.def)
+			nulls = int64(w.rows - count(w.def))
+		}
+		binary.LittleEndian.PutUint32(p, uint32(len(p)-4)) //nolint:gosec // within a page
+	}
+	encoding := int64(encPlain)
+	switch {
+	case w.isDict:
+		encoding = encRLEDict
+		p = packIndexes(append(p, byte(w.width)), w.idx, w.width)
+		w.dictPages++
+	case w.phys == physBoolean:
+		from := len(p)
+		p = packLevels(p, w.bools)
+		_, k := binary.Uvarint(p[from:]) // plain booleans are packed bits without the head of the run
+		p = append(p[:from], p[from+k:]...)
+		w.plainPages++
+	default:
+		p = append(p, w.vals...)
+		w.plainPages++
+	}
+	w.page = p
+	packed, err := w.pack(p)
+	if err != nil {
+		return err
+	}
+	e := &encoder{}
+	e.begin()
+	e.i32(1, pageData)
+	e.i32(2, int64(len(p)))
+	e.i32(3, int64(len(packed)))
+	e.field(5, typeStruct)
+	e.begin()
+	e.i32(1, int64(w.rows))
+	e.i32(2, encoding)
+	e.i32(3, encRLE)
+	e.i32(4, encRLE)
+	e.end()
+	e.end()
+	at := int64(w.buf.Len())
+	if w.dataAt == 0 {
+		w.dataAt = at
+	}
+	w.buf.Write(e.b)
+	w.buf.Write(packed)
+	w.unpacked += int64(len(e.b) + len(p))
+	w.pages = append(w.pages, location{at: at, n: int64(len(e.b) + len(packed)), row: w.total})
+	w.pageNulls = append(w.pageNulls, nulls)
+	w.bound(nulls == int64(w.rows))
+	w.total += int64(w.rows)
+	w.nulls += nulls
+	w.rows, w.def, w.vals, w.bools, w.idx = 0, w.def[:0], w.vals[:0], w.bools[:0], w.idx[:0]
+	w.current.reset()
+	return nil
+}
+
+// bound notes the bounds of the page, which are those of plain values.
+func (w *pageWriter) bound(null bool) {
+	if w.isDict {
+		w.noIndex = true // its values are not looked at
+		return
+	}
+	lo, hi := w.current.known(w.order)
+	switch {
+	case null:
+		w.pageBounds = append(w.pageBounds, pageBound{null: true})
+	case lo == nil:
+		w.noIndex = true
+	default:
+		w.pageBounds = append(w.pageBounds, pageBound{lo: lo, hi: hi})
+	}
+	if w.current.nan {
+		w.all.nan = true
+	}
+	if w.current.has {
+		w.all.join(w.current.lo, w.current.hi, w.order)
+	}
+}
+
+// pack compresses a page.
+func (w *pageWriter) pack(p []byte) ([]byte, error) {
+	switch w.l.codec {
+	case codecSnappy:
+		w.packed = sized(w.packed, s2.MaxEncodedLen(len(p)))
+		return s2.EncodeSnappy(w.packed, p), nil
+	case codecZstd:
+		if w.zstd == nil {
+			var err error
+			w.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(max(w.l.o.Level, 1))))
+			if err != nil {
+				return nil, err
+			}
+		}
+		w.packed = w.zstd.EncodeAll(p, w.packed[:0])
+		return w.packed, nil
+	}
+	return p, nil
+}
+
+// finish writes the last page and returns what the file says of the chunk.
+func (w *pageWriter) finish() (outChunk, error) {
+	if err := w.flush(); err != nil {
+		return outChunk{}, err
+	}
+	if w.dictIn != nil {
+		w.boundUsed()
+	}
+	var c outChunk
+	c.phys, c.codec, c.values = w.phys, w.l.codec, w.total
+	c.encodings = []int64{encPlain, encRLE}
+	if w.dictPages > 0 {
+		c.encodings = append(c.encodings, encRLEDict)
+	}
+	c.unpacked, c.packed = w.unpacked, int64(w.buf.Len())-int64(len(magic))
+	c.dataPage, c.dictPage = w.dataAt, w.dictAt
+	nulls := w.nulls
+	c.stats = &statistics{nulls: &nulls}
+	c.stats.lo, c.stats.hi = w.all.known(w.order)
+	if c.stats.lo != nil {
+		c.stats.loExact, c.stats.loMarked, c.stats.hiExact, c.stats.hiMarked = true, true, true, true
+	}
+	c.offsets = putOffsets(w.pages, nil)
+	if !w.noIndex {
+		c.columns = w.columnIndex()
+	}
+	return c, nil
+}
+
+// boundUsed widens the chunk's bounds to the values of the dictionary that are kept.
+func (w *pageWriter) boundUsed() {
+	if w.order == noOrder {
+		return
+	}
+	rest, size := w.dictIn.dict, w.dictIn.width()
+	for _, used := range w.used {
+		v := rest[:size]
+		if w.phys == physBytes {
+			n := 4 + int(binary.LittleEndian.Uint32(rest))
+			v, rest = rest[4:n], rest[n:]
+		} else {
+			rest = rest[size:]
+		}
+		if used != 0 {
+			w.all.join(v, v, w.order)
+		}
+	}
+}
+
+// columnIndex encodes the ColumnIndex of the pages.
+func (w *pageWriter) columnIndex() []byte {
+	e := &encoder{}
+	e.begin()
+	e.list(1, typeTrue, len(w.pageBounds))
+	for _, p := range w.pageBounds {
+		v := byte(typeFalse)
+		if p.null {
+			v = typeTrue
+		}
+		e.b = append(e.b, v)
+	}
+	e.list(2, typeBinary, len(w.pageBounds))
+	for _, p := range w.pageBounds {
+		e.bytes(p.lo)
+	}
+	e.list(3, typeBinary, len(w.pageBounds))
+	for _, p := range w.pageBounds {
+		e.bytes(p.hi)
+	}
+	e.i32(4, 0) // not said to be in order
+	e.list(5, typeI64, len(w.pageNulls))
+	for _, n := range w.pageNulls {
+		e.varint(n)
+	}
+	e.end()
+	return e.b
+}
