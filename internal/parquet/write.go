@@ -90,7 +90,7 @@ func (w *Writer) open(first arrow.RecordBatch) error {
 	}
 	if first != nil {
 		for i, f := range w.schema.Fields() {
-			if repeats(first.Column(i)) {
+			if Repeats(first.Column(i)) {
 				props = append(props, arrowparquet.WithDictionaryFor(f.Name, true))
 			}
 		}
@@ -103,10 +103,10 @@ func (w *Writer) open(first arrow.RecordBatch) error {
 	return nil
 }
 
-// repeats reports that a column has so few distinct values that a dictionary pays:
+// Repeats reports that a column has so few distinct values that a dictionary pays:
 // at most a quarter of the sampled ones. Only strings are asked; numbers are as small
 // as their place in a dictionary, nearly.
-func repeats(col arrow.Array) bool {
+func Repeats(col arrow.Array) bool {
 	n := min(col.Len(), sampleRows)
 	if n == 0 {
 		return false

@@ -10,8 +10,12 @@ import (
 	"github.com/levada-data/levada/internal/parquet"
 )
 
-// encode makes the chunks of field i from arrays, as internal/parquet does.
+// encode makes the chunks of field i from arrays.
 func (w *Writer) encode(i int, rows int64, values []arrow.Array, st *stage) error {
+	if done, err := w.encodeFlat(i, values, st); done || err != nil {
+		return err
+	}
+	st.buf.Reset()
 	schema := arrow.NewSchema([]arrow.Field{w.l.schema.Field(i)}, nil)
 	pw, err := parquet.NewWriter(&st.buf, schema, w.l.writeOptions(rows))
 	if err != nil {
