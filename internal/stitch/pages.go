@@ -32,8 +32,9 @@ type pageReader struct {
 
 	dict      []byte // the dictionary's values, plain
 	dictN     int
-	dictPage  []byte // as it is in the file, header included; nil: there is none
-	dictBytes int64  // of it, unpacked
+	dictPage  []byte   // as it is in the file, header included; nil: there is none
+	dictBytes int64    // of it, unpacked
+	wordsAt   []uint32 // where its strings begin; see words
 
 	rows    int
 	values  int    // that are not null
@@ -67,7 +68,7 @@ func (r *pageReader) open(ctx context.Context, s *Source, c *chunk, e *element, 
 		}
 	}
 	r.rest, r.codec, r.phys, r.length, r.maxDef = r.chunk, c.codec, e.phys, int(max(e.length, 0)), maxDef
-	r.dict, r.dictN, r.dictPage = nil, 0, nil
+	r.dict, r.dictN, r.dictPage, r.wordsAt = nil, 0, nil, r.wordsAt[:0]
 	return nil
 }
 

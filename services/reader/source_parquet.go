@@ -42,13 +42,18 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 		return unreadable(fmt.Errorf("source: %w", &parquet.FileError{File: planned.URI, RowGroup: -1, Err: parquet.ErrChanged}))
 	}
 	clock := startClock(meter)
-	err = file.ReadRowGroups(ctx, t.RowGroups[0], t.RowGroups[1], parquet.ReadOptions{
-		Columns: s.job.Pipeline.Source, BlockRows: t.BlockRows, Budget: s.cfg.Budget, Want: want,
-	}, func(from, to int64, batch arrow.RecordBatch) error {
+	metered := func(from, to int64, batch arrow.RecordBatch) error {
 		clock.stop() // what emit waits for is not reading
 		defer clock.start()
 		return emit(from, to, batch)
-	})
+	}
+	o := parquet.ReadOptions{Columns: s.job.Pipeline.Source, BlockRows: t.BlockRows, Budget: s.cfg.Budget, Want: want}
+	flat, err := openFlat(planned.URI, src, file, &o, s.cfg.Memory)
+	if err != nil {
+		return judge(err)
+	}
+	defer flat.close()
+	err = flat.read(ctx, t.RowGroups[0], t.RowGroups[1], metered)
 	clock.stop()
 	meter.Read(0, planned.Size*t.Rows/max(planned.Rows, 1))
 	return judge(err)
