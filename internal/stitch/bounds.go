@@ -101,11 +101,11 @@ func widenNumbers[T number](b *bounds, o order, v []T) {
 
 // below compares integers that are unsigned.
 func below[T number](x, y T) bool {
-	switch x := any(x).(type) {
+	switch any(x).(type) {
 	case int32:
-		return uint32(x) < uint32(any(y).(int32)) //nolint:gosec,forcetypeassert // the same type
+		return uint32(int64(x)) < uint32(int64(y)) //nolint:gosec // their bits
 	case int64:
-		return uint64(x) < uint64(any(y).(int64)) //nolint:gosec,forcetypeassert // the same type
+		return uint64(int64(x)) < uint64(int64(y)) //nolint:gosec // their bits
 	}
 	return false
 }

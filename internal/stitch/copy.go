@@ -77,7 +77,7 @@ func (s *Source) carry(group, from, n int) ([]outChunk, error) {
 
 // takeIndexes takes the chunk's indexes from those that were read.
 func (c *outChunk) takeIndexes(parts map[span][]byte, rows int64) {
-	pages := checkOffsets(parts[c.offsetIndex], c.chunk.span(), rows)
+	pages := checkOffsets(parts[c.offsetIndex], c.span(), rows)
 	if pages == 0 {
 		return
 	}

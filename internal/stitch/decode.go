@@ -246,7 +246,7 @@ func (c *column) strings(in *pageReader) error {
 	nullable := in.values != in.rows
 	for i := range in.rows {
 		if !nullable || in.def[i] != 0 {
-			if len(rest) < 4 || uint64(binary.LittleEndian.Uint32(rest)) > uint64(len(rest)-4) {
+			if len(rest) < 4 || int64(binary.LittleEndian.Uint32(rest)) > int64(len(rest)-4) {
 				return corrupt("the values of a page end too early")
 			}
 			n := int(binary.LittleEndian.Uint32(rest))

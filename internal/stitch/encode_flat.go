@@ -90,10 +90,10 @@ func cast[T, N number | arrow.Timestamp | arrow.Date32](v []N) []T {
 	if len(v) == 0 {
 		return nil
 	}
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(v))), len(v))
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(v))), len(v)) //nolint:gosec // T stores N
 }
 
-// valid notes the levels of rows [from,to) of an array, and returns those of its rows
+// validity notes the levels of rows [from,to) of an array, and returns those of its rows
 // that are not null; nil: all.
 func (w *pageWriter) validity(a arrow.Array, from, to int) []byte {
 	if a.NullN() == 0 {

@@ -1,6 +1,8 @@
 package stitch
 
 import (
+	"slices"
+
 	"github.com/levada-data/levada/internal/parquet"
 )
 
@@ -193,7 +195,7 @@ func (f *footer) walk() error {
 		if e.repetition == repeated {
 			rep++
 		}
-		path = append(path[:len(path):len(path)], e.name)
+		path = append(slices.Clip(path), e.name)
 		if e.phys >= 0 {
 			if e.children > 0 || e.phys > physFixed {
 				return corrupt("footer: element %q is of type %d and has %d children", e.name, e.phys, e.children)

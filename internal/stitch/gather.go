@@ -163,7 +163,7 @@ func (g *gatherer) levels(keep []byte) []byte {
 func count(flags []byte) int {
 	n := 0
 	for len(flags) >= 8 { // of eight flags, each 0 or 1
-		n += int(binary.LittleEndian.Uint64(flags) * 0x0101010101010101 >> 56) //nolint:gosec // at most 8
+		n += int(binary.LittleEndian.Uint64(flags) * 0x0101010101010101 >> 56)
 		flags = flags[8:]
 	}
 	for _, f := range flags {

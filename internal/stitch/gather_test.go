@@ -245,8 +245,10 @@ func extremes[T cmp.Ordered](a arrow.Array, value func(int) T, plain func(T) []b
 // BenchmarkGather takes 68 % of the rows of five columns.
 func BenchmarkGather(b *testing.B) {
 	fs := []arrow.Field{
-		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
-		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true}, {Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
+		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
 	}
 	const rows = 120_000
 	src := batch(b, fs, rows, 1, 1<<30)

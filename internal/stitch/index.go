@@ -132,7 +132,7 @@ func (s *Source) filter(c *chunk) ([]byte, error) {
 	// Old files do not say how long it is, but the header does.
 	whole := span{c.bloom.at, int64(d.at) + bits}
 	if d.err != nil || bits <= 0 || bits > maxFilter || !s.holds(whole) || (c.bloom.n > 0 && c.bloom.n != whole.n) {
-		return nil, nil
+		return nil, nil //nolint:nilerr // a filter that cannot be read is done without
 	}
 	b := make([]byte, whole.n)
 	return b, readAt(s.r, b, whole.at)

@@ -127,7 +127,7 @@ func (r *pageReader) entries(n int64) (int, error) {
 	}
 	rest := r.dict
 	for range n {
-		if len(rest) < 4 || uint64(binary.LittleEndian.Uint32(rest)) > uint64(len(rest)-4) {
+		if len(rest) < 4 || int64(binary.LittleEndian.Uint32(rest)) > int64(len(rest)-4) {
 			return 0, corrupt("its dictionary ends too early")
 		}
 		rest = rest[4+binary.LittleEndian.Uint32(rest):]
@@ -178,7 +178,7 @@ func (r *pageReader) dataPage(h *pageHeader, body []byte, name string) error {
 			if h.levels != encRLE {
 				return refused(name, "its levels are encoded in an old way")
 			}
-			if len(r.data) < 4 || uint64(binary.LittleEndian.Uint32(r.data)) > uint64(len(r.data)-4) {
+			if len(r.data) < 4 || int64(binary.LittleEndian.Uint32(r.data)) > int64(len(r.data)-4) {
 				return corrupt("the levels of a page do not fit it")
 			}
 			n := 4 + int(binary.LittleEndian.Uint32(r.data))
@@ -269,7 +269,7 @@ func (r *pageReader) unpack(into, body []byte, n int64, plain bool) ([]byte, err
 		if int64(len(got)) != n {
 			return into, corrupt("a page of %d bytes unpacks to %d", n, len(got))
 		}
-		if n > 0 && unsafe.SliceData(got) != unsafe.SliceData(into) {
+		if n > 0 && &got[0] != &into[0] {
 			copy(into, got)
 		}
 	default:
@@ -287,5 +287,5 @@ func view[T any](b []byte, n int) []T {
 	if n == 0 {
 		return nil
 	}
-	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n) //nolint:gosec // numbers; the callers have checked that there are so many
 }

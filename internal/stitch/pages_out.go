@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/klauspost/compress/s2"
@@ -29,7 +30,6 @@ type pageWriter struct {
 
 	// The page that is being filled.
 	rows    int
-	valid   int    // of these, that are known not to be null without levels
 	def     []byte // their definition levels, once one is null
 	vals    []byte // plain values
 	bools   []byte
@@ -81,7 +81,7 @@ func (w *pageWriter) dictionary(in *pageReader) error {
 	w.dictIn = in
 	w.used = sized(w.used, in.dictN)
 	clear(w.used)
-	w.width = bits.Len(uint(max(in.dictN-1, 1))) //nolint:gosec // not negative
+	w.width = bits.Len(uint(max(in.dictN-1, 1)))
 	w.dictAt = int64(w.buf.Len())
 	if in.codec == w.l.codec {
 		w.buf.Write(in.dictPage)
@@ -194,11 +194,11 @@ func gatherNumbers[T number](w *pageWriter, in []T, flags []byte) {
 }
 
 // byteArrays adds the values whose flag is set. in has slack behind it.
-func (w *pageWriter) byteArrays(in []byte, flags []byte) error {
+func (w *pageWriter) byteArrays(in, flags []byte) error {
 	at := len(w.vals)
 	w.vals = grown(w.vals, at+len(in)+slack)
 	to := w.vals[at:]
-	wide := in[:len(in):len(in)]
+	wide := slices.Clip(in)
 	if cap(in) >= len(in)+slack {
 		wide = in[:len(in)+slack]
 	}
@@ -270,7 +270,7 @@ func (w *pageWriter) flush() error {
 	switch {
 	case w.isDict:
 		encoding = encRLEDict
-		p = packIndexes(append(p, byte(w.width)), w.idx, w.width)
+		p = packIndexes(append(p, byte(w.width)), w.idx, w.width) //nolint:gosec // at most 32
 		w.dictPages++
 	case w.phys == physBoolean:
 		from := len(p)

@@ -16,7 +16,7 @@ func decodeBits(b, out []byte) (ones int, err error) {
 			if len(b) == 0 || b[0] > 1 {
 				return 0, corrupt("levels are none")
 			}
-			n := int(min(h>>1, uint64(len(out)-i))) //nolint:gosec // bounded
+			n := int(min(h>>1, uint64(len(out)-i)))
 			v := b[0]
 			for j := range out[i : i+n] {
 				out[i+j] = v
@@ -26,7 +26,7 @@ func decodeBits(b, out []byte) (ones int, err error) {
 			b = b[1:]
 			continue
 		}
-		n := int(min(h>>1, uint64(len(b)))) //nolint:gosec // bounded
+		n := int(min(h>>1, uint64(len(b))))
 		for _, c := range b[:n] {
 			if len(out)-i >= 8 {
 				o := out[i : i+8 : i+8]
@@ -43,7 +43,7 @@ func decodeBits(b, out []byte) (ones int, err error) {
 			}
 		}
 		b = b[n:]
-		if uint64(n) < h>>1 && i < len(out) { //nolint:gosec // not negative
+		if uint64(n) < h>>1 && i < len(out) {
 			return 0, corrupt("levels end too early")
 		}
 	}
@@ -69,7 +69,7 @@ func decodeIndexes(b []byte, w int, out []uint32, limit uint32) error {
 				v |= uint32(b[j]) << (8 * j)
 			}
 			b = b[bytes:]
-			n := int(min(h>>1, uint64(len(out)-i))) //nolint:gosec // bounded
+			n := int(min(h>>1, uint64(len(out)-i)))
 			for j := range out[i : i+n] {
 				out[i+j] = v
 			}
@@ -77,8 +77,8 @@ func decodeIndexes(b []byte, w int, out []uint32, limit uint32) error {
 			i += n
 			continue
 		}
-		groups := min(h>>1, uint64(len(out)-i+7)/8) //nolint:gosec // not negative
-		n := min(int(groups)*8, len(out)-i)         //nolint:gosec // bounded
+		groups := min(h>>1, uint64(len(out)-i+7)/8)
+		n := min(int(groups)*8, len(out)-i)
 		if have := (n*w + 7) / 8; have > len(b) {
 			return corrupt("indexes end too early")
 		}
@@ -99,7 +99,7 @@ func decodeIndexes(b []byte, w int, out []uint32, limit uint32) error {
 			bit += w
 		}
 		i += n
-		b = b[min(int(groups)*w, len(b)):] //nolint:gosec // bounded
+		b = b[min(int(groups)*w, len(b)):]
 	}
 	if most >= limit {
 		return corrupt("index %d is beyond a dictionary of %d values", most, limit)
@@ -109,7 +109,7 @@ func decodeIndexes(b []byte, w int, out []uint32, limit uint32) error {
 
 // packLevels appends definition levels, one byte each, as packed bits.
 func packLevels(dst, levels []byte) []byte {
-	dst = binary.AppendUvarint(dst, uint64((len(levels)+7)/8)<<1|1) //nolint:gosec // a length
+	dst = binary.AppendUvarint(dst, uint64((len(levels)+7)/8)<<1|1)
 	for ; len(levels) >= 8; levels = levels[8:] {
 		dst = append(dst, levels[0]|levels[1]<<1|levels[2]<<2|levels[3]<<3|levels[4]<<4|levels[5]<<5|levels[6]<<6|levels[7]<<7)
 	}
@@ -126,7 +126,7 @@ func packLevels(dst, levels []byte) []byte {
 // packIndexes appends indexes as one run of packed values of w bits.
 func packIndexes(dst []byte, v []uint32, w int) []byte {
 	groups := (len(v) + 7) / 8
-	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1) //nolint:gosec // a length
+	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
 	at, end := len(dst), len(dst)+groups*w
 	dst = append(dst, make([]byte, groups*w+8)...)
 	acc, bits := uint64(0), 0

@@ -70,7 +70,7 @@ func (d *decoder) uvarint() uint64 {
 
 func (d *decoder) varint() int64 {
 	u := d.uvarint()
-	return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+	return int64(u>>1) ^ -int64(u&1)
 }
 
 // bytes reads a binary.
@@ -79,7 +79,7 @@ func (d *decoder) bytes() []byte {
 }
 
 func (d *decoder) take(n uint64) []byte {
-	if n > uint64(len(d.b)-d.at) {
+	if n > uint64(len(d.b)-d.at) { //nolint:gosec // a length
 		d.fail(errShort)
 		return nil
 	}
@@ -96,11 +96,11 @@ func (d *decoder) list() (typ byte, n int) {
 	if size == 15 {
 		size = d.uvarint()
 	}
-	if size > uint64(len(d.b)-d.at) { // an element has a byte at least
+	if size > uint64(len(d.b)-d.at) { // an element has a byte at least //nolint:gosec // a length
 		d.fail(errShort)
 		return 0, 0
 	}
-	return h & 15, int(size) //nolint:gosec // bounded on the line above
+	return h & 15, int(size)
 }
 
 // fields calls f for each field of a struct. f must read the value; see [decoder.skip].
@@ -232,7 +232,7 @@ func (e *encoder) end() {
 // field writes the head of a field.
 func (e *encoder) field(id int16, typ byte) {
 	top := &e.last[len(e.last)-1]
-	e.b = append(e.b, byte(id-*top)<<4|typ)
+	e.b = append(e.b, byte(id-*top)<<4|typ) //nolint:gosec // ids grow by less than 16
 	*top = id
 }
 
@@ -268,7 +268,7 @@ func (e *encoder) list(id int16, elem byte, n int) {
 		e.b = append(e.b, byte(n)<<4|elem) //nolint:gosec // below 15
 		return
 	}
-	e.b = binary.AppendUvarint(append(e.b, 0xf0|elem), uint64(n)) //nolint:gosec // a length
+	e.b = binary.AppendUvarint(append(e.b, 0xf0|elem), uint64(n))
 }
 
 // raw writes a field whose value is encoded already; nothing when it is nil.

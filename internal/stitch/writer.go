@@ -183,12 +183,12 @@ func (w *Writer) plan(i int, g *Group, p *plan) (err error) {
 	if c.Source == nil {
 		return nil
 	}
-	top := 0
 	if g.Keep != nil && int64(len(g.Keep)) < c.Source.Rows(c.Group) {
 		_, err = w.l.gathers(i, c.Source, c.Group, c.Name)
 		return err
 	}
-	if top, err = w.l.passes(i, c.Source, c.Group, c.Name); err != nil {
+	top, err := w.l.passes(i, c.Source, c.Group, c.Name)
+	if err != nil {
 		if g.Keep == nil {
 			return err
 		}

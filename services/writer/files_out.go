@@ -116,7 +116,7 @@ func (f *outFile) size() int64 {
 
 // flush writes the row group.
 func (f *outFile) flush(ctx context.Context) error {
-	if err := f.completeParts(ctx); err != nil {
+	if err := f.settle(ctx); err != nil {
 		return err
 	}
 	if err := f.parquet.Flush(); err != nil {
@@ -154,17 +154,17 @@ func (f *outFile) sortKept(ctx context.Context) error {
 	return nil
 }
 
-// completeParts writes blocks that wait for the rest of their row groups.
-func (f *outFile) completeParts(ctx context.Context) error {
+// settle writes what waits in a file of which some columns have not travelled.
+func (f *outFile) settle(ctx context.Context) error {
 	if stitched, ok := f.parquet.(*stitchedFile); ok {
-		return f.lateError(ctx, stitched.completeParts(ctx, f.set.late))
+		return f.lateError(ctx, stitched.settle(ctx, f.set.late))
 	}
 	return nil
 }
 
 // encodeEnd writes the last row group and the footer.
 func (f *outFile) encodeEnd(ctx context.Context) error {
-	if err := f.completeParts(ctx); err != nil {
+	if err := f.settle(ctx); err != nil {
 		return err
 	}
 	rows := f.parquet.Rows()

@@ -186,7 +186,7 @@ func (f *stitchedFile) add(ctx context.Context, l *late, k keptPiece) error {
 		return err
 	}
 	if f.ordered && len(f.parts.order) > 0 && f.parts.order[0] != of {
-		if err := f.completeParts(ctx, l); err != nil { // what is missing of that row group is in another file
+		if err := f.settle(ctx, l); err != nil { // what is missing of that row group is in another file
 			return err
 		}
 	}
@@ -199,16 +199,6 @@ func (f *stitchedFile) add(ctx context.Context, l *late, k keptPiece) error {
 	}
 	defer releaseKept(whole)
 	return l.complete(ctx, f, join(whole))
-}
-
-// completeParts writes what waits for the rest of its row group.
-func (f *stitchedFile) completeParts(ctx context.Context, l *late) error {
-	for len(f.parts.order) > 0 {
-		if err := f.completeGroup(ctx, l, f.parts.order[0]); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (f *stitchedFile) completeGroup(ctx context.Context, l *late, of groupOf) error {

@@ -47,7 +47,7 @@ func newStitchedFile(w io.Writer, layout *stitch.Layout, schema *arrow.Schema, s
 // stitch appends a row group.
 func (f *stitchedFile) stitch(ctx context.Context, g stitch.Group) error {
 	if f.ordered {
-		if err := f.Flush(); err != nil {
+		if err := f.flushLoose(ctx); err != nil {
 			return err
 		}
 	}
@@ -66,19 +66,32 @@ func (f *stitchedFile) Write(batch arrow.RecordBatch) error {
 	return f.loose.Write(batch)
 }
 
-// Flush appends the row groups of the rows that were written.
-func (f *stitchedFile) Flush() error {
+// settle appends all that waits: for the rest of a row group, or to fill one.
+func (f *stitchedFile) settle(ctx context.Context, l *late) error {
+	for len(f.parts.order) > 0 {
+		if err := f.completeGroup(ctx, l, f.parts.order[0]); err != nil {
+			return err
+		}
+	}
+	return f.flushLoose(ctx)
+}
+
+// flushLoose appends the row groups of the rows that were written.
+func (f *stitchedFile) flushLoose(ctx context.Context) error {
 	if f.loose == nil {
 		return nil
 	}
 	if _, err := f.loose.Close(); err != nil {
 		return err
 	}
-	err := f.w.AppendFile(context.Background(), f.buf.Bytes()) // of memory: nothing to wait for
+	err := f.w.AppendFile(ctx, f.buf.Bytes())
 	f.loose, f.raw = nil, 0
 	f.buf.Reset()
 	return err
 }
+
+// Flush does nothing: settle has done it.
+func (f *stitchedFile) Flush() error { return nil }
 
 // Rows is how many rows the file has, but for blocks that wait for others.
 func (f *stitchedFile) Rows() int64 {
@@ -96,7 +109,7 @@ func (f *stitchedFile) Bytes() int64 {
 	return f.w.Bytes() + f.parts.bytes + f.loose.Bytes()
 }
 
-// Buffered is how many bytes a Flush would free, nearly, once no block waits for others.
+// Buffered is how many bytes settle would free, nearly.
 func (f *stitchedFile) Buffered() int64 {
 	if f.loose == nil {
 		return f.parts.bytes
@@ -104,13 +117,8 @@ func (f *stitchedFile) Buffered() int64 {
 	return f.parts.bytes + int64(f.buf.Len()) + f.loose.Buffered() + min(f.raw, f.most)*3/2
 }
 
-// Close writes what is left, and the footer; it returns the file's length.
-func (f *stitchedFile) Close() (int64, error) {
-	if err := f.Flush(); err != nil {
-		return 0, err
-	}
-	return f.w.Close()
-}
+// Close writes the footer and returns the file's length. Nothing may wait: see settle.
+func (f *stitchedFile) Close() (int64, error) { return f.w.Close() }
 
 // Abandon lets go of the memory of a file that is not wanted any more.
 func (f *stitchedFile) Abandon() {
