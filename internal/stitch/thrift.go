@@ -96,7 +96,7 @@ func (d *decoder) list() (typ byte, n int) {
 	if size == 15 {
 		size = d.uvarint()
 	}
-	if size > uint64(len(d.b)-d.at) { // an element has a byte at least //nolint:gosec // a length
+	if size > uint64(len(d.b)-d.at) { //nolint:gosec // a length; an element has a byte at least
 		d.fail(errShort)
 		return 0, 0
 	}
