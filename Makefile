@@ -23,6 +23,8 @@ FUZZTIME  ?= 10s
 BENCH     ?= .
 BENCHTIME ?= 1s
 COUNT     ?= 1
+BASE      ?= main
+SPEC      ?= examples/customers.yaml
 ROWS      ?= 1000000
 FILES     ?= 4
 N         ?= 50
@@ -42,7 +44,7 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), ROWS_LIST RUNS COMPARE_FLAGS (compare), MODEL (model), RULE (mutants), JOBS\n'
+	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), BASE (bench-diff), SPEC (profile), ROWS_LIST RUNS COMPARE_FLAGS (compare), MODEL (model), RULE (mutants), JOBS\n'
 
 .PHONY: build
 build: ## build bin/levada
@@ -119,8 +121,22 @@ bench: ## run the Go benchmarks; results go to .cache/bench.txt too
 	go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -count $(COUNT) -benchmem ./... | tee $(CACHE)/bench.txt
 
 .PHONY: bench-diff
-bench-diff: ## compare OLD=file with .cache/bench.txt; use COUNT=10 for both
-	$(TOOL) benchstat $(OLD) $(CACHE)/bench.txt
+bench-diff: ## compare the Go benchmarks (BENCH, COUNT) with those of BASE, in turns on the same machine
+	@mkdir -p $(CACHE)
+	rm -rf $(CACHE)/base $(CACHE)/bench-old.txt $(CACHE)/bench-new.txt && git worktree prune && git worktree add --quiet --detach $(CACHE)/base '$(BASE)'
+	@for i in $$(seq $(COUNT)); do \
+	  (cd $(CACHE)/base && go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...) >> $(CACHE)/bench-old.txt; \
+	  go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./... >> $(CACHE)/bench-new.txt; \
+	done
+	$(TOOL) benchstat '$(BASE)=$(CACHE)/bench-old.txt' 'here=$(CACHE)/bench-new.txt'
+	git worktree remove --force $(CACHE)/base
+
+.PHONY: profile
+profile: build ## run SPEC and say where its CPU time and its memory went; all of it is in .cache/profile
+	bin/levada run '$(SPEC)' --profile $(CACHE)/profile --no-progress
+	go tool pprof -top -nodecount=40 bin/levada $(CACHE)/profile/cpu.pprof
+	go tool pprof -top -nodecount=20 -sample_index=alloc_space bin/levada $(CACHE)/profile/allocs.pprof
+	@printf '\nMore: go tool pprof -http=: %s/{cpu,allocs,block}.pprof; go tool trace %s/trace.out\n' $(CACHE)/profile $(CACHE)/profile
 
 .PHONY: compare
 compare: build $(COMPARE)/nats-server $(COMPARE)/.systems ## measure Levada beside Ray Data, DuckDB, Polars and Daft (ROWS_LIST, RUNS, COMPARE_FLAGS); Linux; writes docs/performance.md

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -240,32 +239,4 @@ func extremes[T cmp.Ordered](a arrow.Array, value func(int) T, plain func(T) []b
 		lo, hi = plain(least), plain(most)
 	}
 	return lo, hi
-}
-
-// BenchmarkGather takes 68 % of the rows of five columns.
-func BenchmarkGather(b *testing.B) {
-	fs := []arrow.Field{
-		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
-		{Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
-		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
-		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
-	}
-	const rows = 120_000
-	src := batch(b, fs, rows, 1, 1<<30)
-	s := open(b, write(b, form{codec: compress.Codecs.Snappy}, src))
-	g := all(s, 0, fs)
-	rng := rand.New(rand.NewPCG(1, 1))
-	for r := range uint32(rows) {
-		if rng.Float64() < 0.68 {
-			g.Keep = append(g.Keep, r)
-		}
-	}
-	g.Rows = int64(len(g.Keep))
-	l := layout(b, stitch.Options{}, fs...)
-	w := stitch.NewWriter(io.Discard, l)
-	b.ReportAllocs()
-	for b.Loop() {
-		require.NoError(b, w.Append(b.Context(), g))
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
 }
