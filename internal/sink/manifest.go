@@ -80,7 +80,8 @@ type File struct {
 	Name      string            `json:"name"` // relative to the output, with slashes
 	Bytes     int64             `json:"bytes"`
 	Rows      int64             `json:"rows"`
-	SHA256    string            `json:"sha256"`              // of its bytes, hex
+	BLAKE3    string            `json:"blake3,omitempty"`    // of its bytes, 256 bits, hex
+	SHA256    string            `json:"sha256,omitempty"`    // in its place, of builds from before it
 	Partition map[string]string `json:"partition,omitempty"` // column to value
 	Commit    string            `json:"commit,omitempty"`    // id in the ledger; "" for the empty file of a run without rows
 	Staged    string            `json:"staged"`              // token of its temporary
@@ -105,7 +106,7 @@ type Dead struct {
 
 // Ledger returns the file as commits name it, for [Sink.Reveal] and the like.
 func (f *File) Ledger() ledger.File {
-	return ledger.File{Name: f.Name, Staged: f.Staged, Bytes: f.Bytes, Rows: f.Rows, SHA256: f.SHA256, Partition: f.Partition}
+	return ledger.File{Name: f.Name, Staged: f.Staged, Bytes: f.Bytes, Rows: f.Rows, BLAKE3: f.BLAKE3, SHA256: f.SHA256, Partition: f.Partition}
 }
 
 // Describe sets what the output looks like: its columns, those included that are
@@ -147,7 +148,7 @@ func (m *Manifest) Fill(s *ledger.State, files bool) {
 // AddFile adds a file of a commit, without its lineage.
 func (m *Manifest) AddFile(commit string, f ledger.File) {
 	m.Files = append(m.Files, File{
-		Name: f.Name, Bytes: f.Bytes, Rows: f.Rows, SHA256: f.SHA256, Partition: f.Partition, Commit: commit, Staged: f.Staged,
+		Name: f.Name, Bytes: f.Bytes, Rows: f.Rows, BLAKE3: f.BLAKE3, SHA256: f.SHA256, Partition: f.Partition, Commit: commit, Staged: f.Staged,
 	})
 }
 

@@ -165,7 +165,7 @@ func TestStagedFileIsUnseenUntilItIsRevealed(t *testing.T) {
 	f := stage(t, s, "country=PT", "rows")
 	assert.Empty(t, tree(t, dir, false))
 	assert.Equal(t, int64(4), f.Bytes)
-	assert.Equal(t, "bc51e9e65d79e1c90ba544ab2eae1044ccdf8c1af7a559ba375cba4276f7d99e", f.SHA256)
+	assert.Equal(t, "33978d32b54a07155d35dd6603849ed76a0b7646d5887bfcead142ea81433920", f.BLAKE3)
 	seen, err := s.Visible(t.Context(), f)
 	require.NoError(t, err)
 	assert.False(t, seen)

@@ -3,12 +3,12 @@ package sink
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"path"
+
+	"github.com/zeebo/blake3"
 
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -27,7 +27,7 @@ type Staged struct {
 	name   string
 	file   storage.Staged
 	buffer *bufio.Writer
-	sum    hash.Hash
+	sum    *blake3.Hasher
 	bytes  int64
 	err    error // of the first write that failed
 }
@@ -48,7 +48,7 @@ func (s *Sink) Create(ctx context.Context, at Place) (*Staged, error) {
 	if !s.bucket.Owns(file.Token(), s.run, name) {
 		return nil, errors.Join(fmt.Errorf("stage %s: its token %q is that of another file", name, file.Token()), file.Abort())
 	}
-	f := &Staged{name: name, file: file, sum: sha256.New()}
+	f := &Staged{name: name, file: file, sum: blake3.New()}
 	f.buffer = bufio.NewWriterSize((*hashed)(f), stagedBuffer)
 	return f, nil
 }
@@ -59,7 +59,7 @@ type hashed Staged
 // Write implements [io.Writer].
 func (f *hashed) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
-	f.sum.Write(p[:n])
+	_, _ = f.sum.Write(p[:n]) // never fails
 	f.bytes += int64(n)
 	if f.err == nil {
 		f.err = err
@@ -86,7 +86,7 @@ func (f *Staged) Finish() (ledger.File, error) {
 	if err := f.file.Finish(); err != nil {
 		return ledger.File{}, err
 	}
-	return ledger.File{Name: f.name, Staged: f.file.Token(), Bytes: f.bytes, SHA256: hex.EncodeToString(f.sum.Sum(nil))}, nil
+	return ledger.File{Name: f.name, Staged: f.file.Token(), Bytes: f.bytes, BLAKE3: hex.EncodeToString(f.sum.Sum(nil))}, nil
 }
 
 // Abort deletes the file, finished or not. Only for one that no commit request has

@@ -138,7 +138,7 @@ func (a *author) commit(spans ...string) *Commit {
 	n := set.Rows()
 	return &Commit{
 		Plan: a.PlanID(), Spans: set, Counts: Counts{Read: n, Written: n, Bytes: n},
-		Files: []File{{Name: fmt.Sprintf("part-%d.parquet", a.n), Staged: "token", Bytes: n, Rows: n, SHA256: "5a", Spans: set}},
+		Files: []File{{Name: fmt.Sprintf("part-%d.parquet", a.n), Staged: "token", Bytes: n, Rows: n, BLAKE3: "5a", Spans: set}},
 	}
 }
 

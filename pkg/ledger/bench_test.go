@@ -46,7 +46,7 @@ func longLedger(b testing.TB, commits int, scattered bool) [][]byte {
 		n := set.Rows()
 		a.say(&Commit{
 			Plan: a.PlanID(), Spans: set, Counts: Counts{Read: n, Written: n / 2, Dropped: map[string]int64{"s/filter[0]": n / 2}, Bytes: n},
-			Files: []File{{Name: fmt.Sprintf("part-%d.parquet", i), Staged: "t", Bytes: n, Rows: n / 2, SHA256: "5a", Spans: set}},
+			Files: []File{{Name: fmt.Sprintf("part-%d.parquet", i), Staged: "t", Bytes: n, Rows: n / 2, BLAKE3: "5a", Spans: set}},
 		})
 	}
 	return a.log

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -43,9 +44,9 @@ func TestGoldenLedgersMeanWhatTheyMeant(t *testing.T) {
 		log := append(bytes.Join(a.log, []byte("\n")), '\n')
 		snapshot, err := a.Snapshot()
 		require.NoError(t, err)
-		add(t, "ledger-v1.jsonl", log)
-		add(t, "ledger-v1.txt", []byte(meaning(t, log)))
-		add(t, "snapshot-v1.bin", snapshot)
+		add(t, "ledger-v1-blake3.jsonl", log) // ledger-v1 has SHA-256 of the files
+		add(t, "ledger-v1-blake3.txt", []byte(meaning(t, log)))
+		add(t, "snapshot-v1-blake3.bin", snapshot)
 	}
 	paths, err := filepath.Glob("testdata/golden/ledger-*.jsonl")
 	require.NoError(t, err)
@@ -118,7 +119,7 @@ func meaning(t *testing.T, log []byte) string {
 	}
 	for id, c := range a.Commits() {
 		for _, f := range c.Files {
-			fmt.Fprintf(&b, "commit %s: %s, %d rows, %s\n", id, f.Name, f.Rows, f.SHA256)
+			fmt.Fprintf(&b, "commit %s: %s, %d rows, %s\n", id, f.Name, f.Rows, cmp.Or(f.SHA256, "blake3 "+f.BLAKE3))
 		}
 	}
 	books := a.Books()

@@ -2,7 +2,6 @@ package writer
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/blake3"
 
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/sink"
@@ -62,8 +62,8 @@ func (o *output) read(f ledger.File) (rows []string, groups int) {
 	require.NoError(o.tb, o.sink.Reveal(o.tb.Context(), f))
 	data, err := os.ReadFile(filepath.Join(o.dir, filepath.FromSlash(f.Name)))
 	require.NoError(o.tb, err)
-	sum := sha256.Sum256(data)
-	assert.Equal(o.tb, hex.EncodeToString(sum[:]), f.SHA256)
+	sum := blake3.Sum256(data)
+	assert.Equal(o.tb, hex.EncodeToString(sum[:]), f.BLAKE3)
 	assert.Equal(o.tb, int64(len(data)), f.Bytes)
 
 	src, err := storage.OpenLocal(filepath.Join(o.dir, filepath.FromSlash(f.Name)))

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,6 +19,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
+	"github.com/zeebo/blake3"
 
 	"github.com/levada-data/levada/internal/generate"
 	"github.com/levada-data/levada/internal/natstest"
@@ -297,7 +300,8 @@ func Digest(rows []string) string {
 }
 
 // Clean checks what every ended run leaves behind: no temporary file, a manifest
-// that names exactly the visible files of the run, and books that balance.
+// that names exactly the visible files of the run, with their hashes, and books that
+// balance.
 func Clean(t testing.TB, dir string, run flow.RunID) *sink.Manifest {
 	t.Helper()
 	b := Bucket(t, dir)
@@ -312,6 +316,7 @@ func Clean(t testing.TB, dir string, run flow.RunID) *sink.Manifest {
 	var named, visible []string
 	for _, f := range m.Files {
 		named = append(named, f.Name)
+		requireHash(t, b, f)
 	}
 	for _, name := range Visible(t, dir) {
 		if strings.Contains(name, string(run)) {
@@ -324,4 +329,19 @@ func Clean(t testing.TB, dir string, run flow.RunID) *sink.Manifest {
 		require.NoError(t, m.Books.Check())
 	}
 	return m
+}
+
+// requireHash checks a visible file against the one hash that its manifest has of it.
+func requireHash(t testing.TB, b storage.Bucket, f sink.File) {
+	t.Helper()
+	file, err := b.Open(t.Context(), f.Name)
+	require.NoError(t, err)
+	data, err := io.ReadAll(io.NewSectionReader(file, 0, file.Size()))
+	require.NoError(t, errors.Join(err, file.Close()), f.Name)
+	if f.SHA256 != "" { // of a build from before BLAKE3
+		require.Equal(t, fmt.Sprintf("%x", sha256.Sum256(data)), f.SHA256, f.Name)
+		require.Empty(t, f.BLAKE3, f.Name)
+		return
+	}
+	require.Equal(t, fmt.Sprintf("%x", blake3.Sum256(data)), f.BLAKE3, f.Name)
 }
