@@ -81,7 +81,7 @@ type File struct {
 	Bytes     int64             `json:"bytes"`
 	Rows      int64             `json:"rows"`
 	BLAKE3    string            `json:"blake3,omitempty"`    // of its bytes, 256 bits, hex
-	SHA256    string            `json:"sha256,omitempty"`    // in its place, of builds from before it
+	SHA256    string            `json:"sha256,omitempty"`    // in its place: a file has one of the two
 	Partition map[string]string `json:"partition,omitempty"` // column to value
 	Commit    string            `json:"commit,omitempty"`    // id in the ledger; "" for the empty file of a run without rows
 	Staged    string            `json:"staged"`              // token of its temporary

@@ -152,8 +152,8 @@ func TestManifestStatesWhatTheLedgerKnows(t *testing.T) {
 		PartitionBy: []string{"country"}, Books: state.Books(),
 		Sources: []Source{{URI: "/in/a.parquet", Bytes: 1000, Rows: 300, Footer: "f0"}, {URI: "/in/b.parquet", Bytes: 2000, Rows: 100, Footer: "f1"}},
 		Files: []File{
-			{Name: two.Name, Bytes: 4, Rows: 95, BLAKE3: two.BLAKE3, Partition: two.Partition, Commit: "entry2", Staged: two.Staged, Lineage: whence},
-			{Name: one.Name, Bytes: 3, Rows: 95, BLAKE3: one.BLAKE3, Partition: one.Partition, Commit: "entry2", Staged: one.Staged, Lineage: whence},
+			{Name: two.Name, Bytes: 4, Rows: 95, BLAKE3: two.BLAKE3, SHA256: two.SHA256, Partition: two.Partition, Commit: "entry2", Staged: two.Staged, Lineage: whence},
+			{Name: one.Name, Bytes: 3, Rows: 95, BLAKE3: one.BLAKE3, SHA256: one.SHA256, Partition: one.Partition, Commit: "entry2", Staged: one.Staged, Lineage: whence},
 		},
 		Dead: []Dead{
 			{"a", "attempt1", Lineage{Source: 0, RowGroups: [2]int{1, 3}, Rows: [][2]int64{{100, 103}, {109, 110}}}},

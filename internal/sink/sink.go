@@ -14,6 +14,7 @@ import (
 type Sink struct {
 	bucket storage.Bucket
 	run    string
+	blake3 bool // is the hash of new files; else SHA-256
 }
 
 // Open returns the output at a location as one run sees it; o matters in a bucket only.
@@ -29,7 +30,7 @@ func Open(ctx context.Context, uri, run string, o storage.S3Options) (*Sink, err
 	if err != nil {
 		return nil, fmt.Errorf("open sink: %w", err)
 	}
-	return &Sink{bucket: bucket, run: run}, nil
+	return &Sink{bucket: bucket, run: run, blake3: blake3IsCheaper}, nil
 }
 
 // URI is where the output is, for people.

@@ -3,12 +3,15 @@ package sink
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"path"
 
 	"github.com/zeebo/blake3"
+	"golang.org/x/sys/cpu"
 
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -27,7 +30,7 @@ type Staged struct {
 	name   string
 	file   storage.Staged
 	buffer *bufio.Writer
-	sum    *blake3.Hasher
+	sum    hash.Hash
 	bytes  int64
 	err    error // of the first write that failed
 }
@@ -48,9 +51,20 @@ func (s *Sink) Create(ctx context.Context, at Place) (*Staged, error) {
 	if !s.bucket.Owns(file.Token(), s.run, name) {
 		return nil, errors.Join(fmt.Errorf("stage %s: its token %q is that of another file", name, file.Token()), file.Abort())
 	}
-	f := &Staged{name: name, file: file, sum: blake3.New()}
+	f := &Staged{name: name, file: file, sum: s.newSum()}
 	f.buffer = bufio.NewWriterSize((*hashed)(f), stagedBuffer)
 	return f, nil
+}
+
+// blake3IsCheaper tells which hash costs this machine less: BLAKE3 where its vector code
+// runs, SHA-256 elsewhere, for which arm64 has instructions.
+var blake3IsCheaper = cpu.X86.HasAVX2
+
+func (s *Sink) newSum() hash.Hash {
+	if s.blake3 {
+		return blake3.New()
+	}
+	return sha256.New()
 }
 
 // hashed is what is behind the buffer of a Staged.
@@ -59,7 +73,7 @@ type hashed Staged
 // Write implements [io.Writer].
 func (f *hashed) Write(p []byte) (int, error) {
 	n, err := f.file.Write(p)
-	_, _ = f.sum.Write(p[:n]) // never fails
+	f.sum.Write(p[:n])
 	f.bytes += int64(n)
 	if f.err == nil {
 		f.err = err
@@ -86,7 +100,14 @@ func (f *Staged) Finish() (ledger.File, error) {
 	if err := f.file.Finish(); err != nil {
 		return ledger.File{}, err
 	}
-	return ledger.File{Name: f.name, Staged: f.file.Token(), Bytes: f.bytes, BLAKE3: hex.EncodeToString(f.sum.Sum(nil))}, nil
+	file := ledger.File{Name: f.name, Staged: f.file.Token(), Bytes: f.bytes}
+	sum := hex.EncodeToString(f.sum.Sum(nil))
+	if _, ok := f.sum.(*blake3.Hasher); ok {
+		file.BLAKE3 = sum
+	} else {
+		file.SHA256 = sum
+	}
+	return file, nil
 }
 
 // Abort deletes the file, finished or not. Only for one that no commit request has

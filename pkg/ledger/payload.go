@@ -30,7 +30,7 @@ type File struct {
 	Bytes     int64             `json:"bytes"`
 	Rows      int64             `json:"rows"`
 	BLAKE3    string            `json:"blake3,omitempty"`    // of the file's bytes, 256 bits, hex
-	SHA256    string            `json:"sha256,omitempty"`    // in its place, of builds from before it
+	SHA256    string            `json:"sha256,omitempty"`    // in its place: a file has one of the two
 	Partition map[string]string `json:"partition,omitempty"` // column to value, as in the name
 	// Lineage: source rows that may be in the file. They lie in the commit's spans,
 	// and there are at least as many as the file has rows. Files of one commit may

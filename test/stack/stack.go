@@ -338,7 +338,7 @@ func requireHash(t testing.TB, b storage.Bucket, f sink.File) {
 	require.NoError(t, err)
 	data, err := io.ReadAll(io.NewSectionReader(file, 0, file.Size()))
 	require.NoError(t, errors.Join(err, file.Close()), f.Name)
-	if f.SHA256 != "" { // of a build from before BLAKE3
+	if f.SHA256 != "" { // of an older build, or where BLAKE3 has no vector code
 		require.Equal(t, fmt.Sprintf("%x", sha256.Sum256(data)), f.SHA256, f.Name)
 		require.Empty(t, f.BLAKE3, f.Name)
 		return
