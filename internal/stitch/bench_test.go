@@ -18,8 +18,10 @@ const benchRows = 120_000
 
 func benchFields() []arrow.Field {
 	return []arrow.Field{
-		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
-		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true}, {Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "ts", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true},
+		{Name: "quantity", Type: arrow.PrimitiveTypes.Int32, Nullable: true},
+		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
 	}
 }
 
