@@ -130,8 +130,9 @@ const (
 	Settled
 	// Foreign: the block belongs to another plan or run: drop it (rule 17).
 	Foreign
-	// Torn: the span is covered in part, which the protocol makes impossible: the
-	// run must fail.
+	// Torn: the span is covered in part. A stage that is not the last one may meet that:
+	// its block was halved behind it, and the halves are settled one by one. For the sink
+	// the protocol makes it impossible: the run must fail.
 	Torn
 )
 
@@ -154,6 +155,12 @@ func (r *Run) Judge(h *blocks.Header) Judgement {
 	default:
 		return Torn
 	}
+}
+
+// settled reports that nothing of a span is owed any more: to publish it again would be
+// for nothing.
+func (r *Run) settled(span blocks.Span) bool {
+	return Look(r.Ledger, func(s *ledger.State) bool { return s.Covered(span) == ledger.OverlapAll })
 }
 
 // Meter starts a meter for an instance of a stage; it reports until ctx ends.

@@ -170,10 +170,7 @@ func (w *stageWorker) block(ctx context.Context, d *Delivery, stop context.Cance
 	case Foreign:
 		d.Term("block of another plan")
 		return nil
-	case Torn:
-		d.Nak(0)
-		return w.run.Fail(ctx, fmt.Sprintf("block %s of stage %s is settled in part: a stage is not deterministic", h.Span, h.Stage))
-	case Owed:
+	case Owed, Torn: // torn: some of the blocks that came of it are settled, see finish
 	}
 	attempt := NewNonce()
 	for try := 0; ; try++ {
@@ -271,7 +268,9 @@ func (w *stageWorker) bury(ctx context.Context, in *blocks.Block, attempt string
 		return w.letterFailed(ctx, err)
 	}
 	w.meter.Dead(in.Rows)
-	return w.run.Ledger.AppendUntil(ctx, func(s *ledger.State) *ledger.Entry {
+	torn := false
+	err := w.run.Ledger.AppendUntil(ctx, func(s *ledger.State) *ledger.Entry {
+		torn = s.Status() == ledger.Running && s.Covered(in.Span) == ledger.OverlapPart
 		if s.Status() != ledger.Running || s.Covered(in.Span) != ledger.OverlapNone {
 			return nil
 		}
@@ -284,6 +283,10 @@ func (w *stageWorker) bury(ctx context.Context, in *blocks.Block, attempt string
 		}
 		return &ledger.Entry{Kind: ledger.KindDead, Dead: dead}
 	})
+	if err == nil && torn {
+		return w.run.Fail(ctx, fmt.Sprintf("block %s of stage %s cannot be processed (%v), and once it could, for part of it is settled: the stage is not deterministic", in.Span, in.Stage, cause))
+	}
+	return err
 }
 
 func (w *stageWorker) letterFailed(ctx context.Context, err error) error {
@@ -306,6 +309,9 @@ func (w *stageWorker) finish(ctx context.Context, d *Delivery, outs []*blocks.Bl
 	}
 	fault.Point(fault.TransformPublishBefore)
 	for _, b := range outs {
+		if len(outs) > 1 && w.run.settled(b.Span) {
+			continue // a part of the block, of an attempt before
+		}
 		if err := w.out.PublishBlock(ctx, w.run.Run, b, d); err != nil {
 			d.Nak(0)
 			return w.interrupted(ctx, err)

@@ -84,7 +84,7 @@ func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Deli
 			Run: string(t.run.Run), Stage: flow.SourceStage, Span: blocks.Span{Task: task.Task, From: from, To: to},
 			Attempt: flow.NewNonce(), Plan: r.id, Epoch: task.Epoch, Rows: batch.NumRows(),
 		}, Batch: batch}
-		g.Go(func() error { return t.publish(ctx, b, d) })
+		g.Go(func() error { return t.publish(ctx, b, d, want) })
 		return nil
 	})
 	if gerr := g.Wait(); gerr != nil {
@@ -96,8 +96,9 @@ func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Deli
 	return t.extent(work, r, task.Task, rows)
 }
 
-// publish stores one block, in halves if it is too large, taking ownership.
-func (t *tasker) publish(ctx context.Context, b *blocks.Block, d *flow.Delivery) error {
+// publish stores one block, in those of its halves that are wanted if it is too large,
+// taking ownership.
+func (t *tasker) publish(ctx context.Context, b *blocks.Block, d *flow.Delivery, want func(from, to int64) bool) error {
 	parts, letters, err := t.run.Fit(ctx, b, flow.SourceStage, b.Attempt)
 	if err != nil {
 		return unreadable(err)
@@ -114,6 +115,9 @@ func (t *tasker) publish(ctx context.Context, b *blocks.Block, d *flow.Delivery)
 		t.meter.Dead(int64(len(l.Offsets)))
 	}
 	for _, p := range parts {
+		if len(parts) > 1 && !want(p.Span.From, p.Span.To) {
+			continue // settled, unlike another part
+		}
 		fault.Point(fault.ReaderBlockPublishBefore)
 		if err := t.out.PublishBlock(ctx, t.run.Run, p, d); err != nil {
 			return err

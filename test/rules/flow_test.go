@@ -3,6 +3,7 @@ package rules
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -73,6 +74,51 @@ func TestRule07Dead_LetterOfAnOutrunAttempt(t *testing.T) {
 	require.False(t, flow.Look(h.run.Ledger, func(s *ledger.State) bool {
 		return s.DeadRowCounts(head.Span.Task, head.Span.From+spanRows-1, head.Stage, head.Attempt)
 	}))
+}
+
+// A block that a stage makes is halved, one half is committed, and the block comes to the
+// stage again: what is owed of it goes on, and nothing else.
+func TestRule01Once_HalfOfABlockIsSettled(t *testing.T) {
+	h := halfSettled(t)
+	h.start(flow.Map("wide", keep))
+	h.publish(0, 0)
+	h.extent(0)
+	h.exact()
+	require.Equal(t, 2, h.entries(ledger.KindCommit), "one for each half")
+}
+
+// Likewise, but now the stage cannot make the block any more: no dead entry can stand for
+// half of it, so the run fails.
+func TestRule07Dead_HalfOfABlockIsSettled(t *testing.T) {
+	h := halfSettled(t)
+	h.start(&flow.Stage{Stage: "wide", Workers: 1, Process: func(context.Context, *blocks.Block) (flow.Output, error) {
+		return flow.Output{}, flow.Permanent(errors.New("not this time"))
+	}})
+	h.publish(0, 0)
+	rec := h.Await(t, h.run.Run)
+	require.Equal(t, flow.StatusFailed, rec.Status)
+	require.Contains(t, rec.Reason, "block 0:[0,10)")
+	require.Contains(t, rec.Reason, "not this time")
+	require.Contains(t, rec.Reason, "not deterministic")
+}
+
+// halfSettled is a run of one block, which its stage "wide" halves; the second half is
+// lost, the first one committed, and a writer waits.
+func halfSettled(t *testing.T) *hand {
+	t.Helper()
+	h := byHand(t, options{spans: 1, external: "wide", block: 64})
+	h.publish(0, 0)
+	p := h.start(flow.Map("wide", keep))
+	js, edge := h.Server.JetStream(t), "levada-blocks-"+string(h.run.Run)+"-wide"
+	require.Eventually(t, func() bool {
+		s, err := js.Stream(t.Context(), edge)
+		return err == nil && s.CachedInfo().State.Msgs == 2
+	}, stack.Limit, 5*time.Millisecond)
+	require.NoError(t, p.Drain())
+	require.NoError(t, stream(t, js, edge).DeleteMsg(t.Context(), 2))
+	h.writer()
+	h.wait("half of a span", func(s *ledger.State) bool { return s.Progress().Covered == spanRows/2 })
+	return h
 }
 
 func stream(t *testing.T, js jetstream.JetStream, name string) jetstream.Stream {

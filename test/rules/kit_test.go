@@ -54,6 +54,7 @@ type options struct {
 	sink         string
 	external     string // name of an external stage
 	edge         int64
+	block        int64 // bytes of a block
 	requeue      time.Duration // an hour unless the test wants it
 	out          string        // a directory of the test when ""
 	server       []natstest.Option
@@ -88,6 +89,7 @@ policies:
 				r.Edges[i].MaxBytes = o.edge
 			}
 		}
+		r.BlockBytes = cmp.Or(o.block, r.BlockBytes)
 	})
 	h.conn = h.Connect(t)
 	var err error
