@@ -102,7 +102,7 @@ func newRound(g *rig, n int, t *tally) *round {
 	rng := rand.New(rand.NewPCG(*seed, uint64(n)))
 	r := &round{rig: g, n: n, dir: filepath.Join(g.dir, fmt.Sprintf("round-%04d", n)), rng: rng, tally: t, gentle: n%4 < 2}
 	r.job = job{
-		name: "chaos", input: g.input, output: local(filepath.Join(r.dir, "out")), mode: "error", visibility: "file",
+		shape: shapeOf(n), name: "chaos", output: local(filepath.Join(r.dir, "out")), mode: "error", visibility: "file",
 		stages: 1 + rng.IntN(2), above: []float64{20, 20, 120, 400}[rng.IntN(4)], codec: []string{"zstd", "snappy"}[rng.IntN(2)],
 		maxAge: 500*time.Millisecond + time.Duration(rng.IntN(500))*time.Millisecond,
 	}
@@ -111,8 +111,9 @@ func newRound(g *rig, n int, t *tally) *round {
 	}
 	if n%3 == 2 {
 		r.store = g.store
-		r.job.input, r.job.output = g.store.input, g.store.place(fmt.Sprintf("round-%04d", n))
+		r.job.output = g.store.place(fmt.Sprintf("round-%04d", n))
 	}
+	r.job.input = g.tableOf(r.job.shape, r.store != nil)
 	r.points = t.draw(rng)
 	if *onlyPoints != "" {
 		r.points = nil
@@ -132,8 +133,8 @@ func (r *round) pointNames() string {
 }
 
 func (r *round) String() string {
-	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %s, %d stages, amount > %v, visibility %s, mode %s, streams deleted: %v",
-		*seed, r.n, r.pointNames(), r.job.output.kind(), r.job.stages, r.job.above, r.job.visibility, r.job.mode, !r.gentle)
+	return fmt.Sprintf("-chaos.seed=%d -chaos.round=%d -chaos.points=%s: %s, %s, %d stages, amount > %v, %s, visibility %s, mode %s, streams deleted: %v",
+		*seed, r.n, r.pointNames(), r.job.output.kind(), r.job.shape, r.job.stages, r.job.above, r.job.codec, r.job.visibility, r.job.mode, !r.gentle)
 }
 
 // play runs the round to its end and checks it.
@@ -217,7 +218,7 @@ func (r *round) verdict(ctx context.Context) error {
 	if _, err := r.rig.ask(ctx, "status", r.run, "--nats", r.fleet.broker.url(), "--json"); err != nil {
 		return err
 	}
-	return errors.Join(r.job.check(ctx, r.run), unprovoked(lines, r.fleet.count("delete") > 0 || r.fleet.doubtful()))
+	return errors.Join(r.job.check(ctx, r.run), r.job.planned(lines), unprovoked(lines, r.fleet.count("delete") > 0 || r.fleet.doubtful()))
 }
 
 // report prints what a failure is understood by.

@@ -11,7 +11,10 @@
 //	broker      SIGKILL of nats-server, and a restart on the same store
 //	delete      of the stream between two stages, of the task queue, or of a consumer
 //
-// Each round is a run of its own on a server of its own. Every third reads and writes a
+// Each round is a run of its own on a server of its own. The jobs of the rounds have other
+// shapes, in turn: every column travels, or only the touched ones and the writer takes the
+// others from the source, row groups as a whole, or those rows that a filter has kept; with
+// partitions or without, in the source's order or in none. Every third reads and writes a
 // bucket of a real S3 server, whose answers are late, wrong, cut off or lost now and then,
 // beside all of the above. What must hold:
 //
@@ -30,7 +33,7 @@
 //     progress for long.
 //
 // A second test does the same to `levada run`, which has the server and all services in
-// one process. A third copies a table of 2 GiB and sees that no process grows beyond its
+// one process, with edges that are streams and with those that are fused. A third copies a table of 2 GiB and sees that no process grows beyond its
 // budget of memory. A fourth has no writer for a minute: the edges fill to their bound, the
 // reader waits, and nothing is delivered twice.
 //

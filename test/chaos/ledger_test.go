@@ -54,6 +54,9 @@ func entries(ctx context.Context, f *fleet, run, file string) ([]line, error) {
 		if e, err := ledger.DecodeEntry(msg.Data); err == nil {
 			l.By, l.At, l.What = e.By, e.At.Format("15:04:05.000"), gist(e)
 		}
+		if p := state.Plan(); l.Kind == ledger.KindPlan && p != nil && p.Late {
+			l.What = lateGist
+		}
 		lines = append(lines, l)
 	}
 	return lines, nil
@@ -83,6 +86,19 @@ func gist(e *ledger.Entry) string {
 	default:
 		return ""
 	}
+}
+
+const lateGist = "the writer takes columns from the source"
+
+// planned says whether the columns travelled as the job wants them to: what it carries
+// may be refused, and then the round would prove something else.
+func (j *job) planned(lines []line) error {
+	for _, l := range lines {
+		if l.Kind == ledger.KindPlan && l.Stands && (l.What == lateGist) != j.late() {
+			return fmt.Errorf("entry %d: the plan of a job with %s: late %v", l.Seq, j.shape, l.What == lateGist)
+		}
+	}
+	return nil
 }
 
 // unprovoked says which entries of a ledger must not be there, given what was done.

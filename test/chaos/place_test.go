@@ -48,10 +48,11 @@ func (p place) clean(ctx context.Context, run string) error {
 	return err
 }
 
-// store is an S3 server with the table in its bucket, behind a proxy that troubles it.
+// store is an S3 server with the tables in its bucket, behind a proxy that troubles it.
 type store struct {
 	*s3test.Proxy
 	input place // glob of the table
+	large place // likewise, in larger row groups
 
 	mu     sync.Mutex
 	counts map[string]int
@@ -62,9 +63,12 @@ type store struct {
 func newStore(t *testing.T, dir string) *store {
 	t.Helper()
 	s := &store{Proxy: s3test.NewProxy(t, s3test.New(t))}
-	customers := s.place("customers")
-	require.NoError(t, os.CopyFS(customers.dir, os.DirFS(dir)))
-	s.input = place{customers.uri + "/*.parquet", filepath.Join(customers.dir, "*.parquet")}
+	tables := s.place("tables")
+	require.NoError(t, os.CopyFS(tables.dir, os.DirFS(dir)))
+	glob := func(name string) place {
+		return place{tables.uri + "/" + name + "/*.parquet", filepath.Join(tables.dir, name, "*.parquet")}
+	}
+	s.input, s.large = glob("customers"), glob("large")
 	return s
 }
 

@@ -27,9 +27,10 @@ func roleOf(name fault.Name) string {
 func hitOf(name fault.Name, r *rand.Rand) int {
 	switch name {
 	case fault.ReaderBlockPublishBefore, fault.ReaderBlockPublishAfter,
-		fault.TransformPublishBefore, fault.TransformPublishAfter, fault.TransformAckBefore,
-		fault.WriterRevealBefore, fault.WriterRevealAfter:
-		return 1 + r.IntN(30)
+		fault.TransformPublishBefore, fault.TransformPublishAfter, fault.TransformAckBefore:
+		return 1 + r.IntN(20)
+	case fault.WriterRevealBefore, fault.WriterRevealAfter: // a job that is not partitioned has few files
+		return 1 + r.IntN(6)
 	case fault.ReaderExtentAppendBefore, fault.ReaderExtentAppendAfter, fault.ReaderTaskAckBefore,
 		fault.WriterFileFinishAfter, fault.WriterCommitAppendBefore, fault.WriterCommitAppendAfter,
 		fault.WriterAckBefore, fault.WriterAckAfter:

@@ -35,7 +35,7 @@ func TestBackpressure(t *testing.T) {
 	g := newRig(t, pressureRows)
 	dir := filepath.Join(g.dir, "pressure")
 	require.NoError(t, os.MkdirAll(dir, 0o755))
-	j := job{name: "pressure", input: g.input, output: local(filepath.Join(dir, "out")), stages: 1, above: 20, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
+	j := job{shape: shape{partitioned: true, filtered: true, narrow: true}, name: "pressure", input: g.input, output: local(filepath.Join(dir, "out")), stages: 1, above: 20, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
 	spec := filepath.Join(dir, "spec.yaml")
 	require.NoError(t, os.WriteFile(spec, []byte(j.spec()), 0o644))
 	b, err := newBroker(g, dir)

@@ -19,7 +19,8 @@ type rig struct {
 	levada string // the binary
 	nats   string // the nats-server binary
 	input  place  // glob of the table
-	store  *store // a bucket with the same table
+	large  place  // likewise, in larger row groups
+	store  *store // a bucket with the same tables
 	old    string // the output of an earlier run, to be replaced
 }
 
@@ -46,21 +47,37 @@ func newRig(t *testing.T, rows int64) *rig {
 	}
 	g.nats = filepath.Join(g.dir, "nats-server")
 	g.must(t, "go", "build", "-o", g.nats, "github.com/nats-io/nats-server/v2")
-	g.must(t, g.levada, "generate", "customers", "--rows", fmt.Sprint(rows), "--files", "8", "--rows-per-group", fmt.Sprint(rows/37+1),
-		"--seed", fmt.Sprint(*seed), "--out", filepath.Join(g.dir, "customers"), "--no-progress")
-	customers := filepath.Join(g.dir, "customers")
-	g.input = local(filepath.Join(customers, "*.parquet"))
-	g.store = newStore(t, customers)
+	tables := filepath.Join(g.dir, "tables")
+	for name, groups := range map[string]int64{"customers": 37, "large": 24} {
+		g.must(t, g.levada, "generate", "customers", "--rows", fmt.Sprint(rows), "--files", "8", "--rows-per-group", fmt.Sprint(rows/groups+1),
+			"--seed", fmt.Sprint(*seed), "--out", filepath.Join(tables, name), "--no-progress")
+	}
+	g.input, g.large = local(filepath.Join(tables, "customers", "*.parquet")), local(filepath.Join(tables, "large", "*.parquet"))
+	g.store = newStore(t, tables)
 
 	// An output to replace: of other rows with the same ids, so that one that stays is seen.
 	g.must(t, g.levada, "generate", "customers", "--rows", "20000", "--files", "2", "--seed", fmt.Sprint(*seed+1),
 		"--out", filepath.Join(g.dir, "others"), "--no-progress")
 	g.old = filepath.Join(g.dir, "old")
-	job := job{name: "old", input: local(filepath.Join(g.dir, "others", "*.parquet")), output: local(g.old), stages: 1, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
+	job := job{shape: shape{partitioned: true}, name: "old", input: local(filepath.Join(g.dir, "others", "*.parquet")), output: local(g.old), stages: 1, codec: "snappy", mode: "error", visibility: "file", maxAge: second}
 	spec := filepath.Join(g.dir, "old.yaml")
 	require.NoError(t, os.WriteFile(spec, []byte(job.spec()), 0o644))
 	g.must(t, g.levada, "run", spec, "--state-dir", filepath.Join(g.dir, "old-state"), "--no-progress")
 	return g
+}
+
+// tableOf is the table that a shape is of, in a bucket or in a directory.
+func (g *rig) tableOf(s shape, bucket bool) place {
+	switch {
+	case bucket && s.large:
+		return g.store.large
+	case bucket:
+		return g.store.input
+	case s.large:
+		return g.large
+	default:
+		return g.input
+	}
 }
 
 func (g *rig) must(t *testing.T, bin string, args ...string) {
