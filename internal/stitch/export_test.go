@@ -3,6 +3,7 @@ package stitch
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 )
 
 // CheckPages walks every page of a file and compares the headers with the metadata and
@@ -75,3 +76,93 @@ func checkChunk(data []byte, c *chunk, lf leaf, rows int64) error {
 	}
 	return nil
 }
+
+// Tamper changes what a source's footer says of a leaf in a row group.
+func Tamper(s *Source, group, leaf int, how string) {
+	c := s.meta.groups[group].chunks[leaf]
+	switch how {
+	case "encrypted":
+		c.encrypted = true
+	case "elsewhere":
+		c.elsewhere = true
+	case "missing":
+		s.meta.groups[group].chunks[leaf] = nil
+	case "old":
+		s.old = true
+	case "values":
+		c.values--
+	case "pages":
+		c.dictPage = c.dataPage
+	case "type":
+		c.phys = physInt96
+	case "order":
+		s.meta.typeOrder[leaf] = false
+	case "legacy list":
+		s.meta.elements[s.meta.leaves[leaf].elem-1].name = "array"
+	default:
+		panic(how)
+	}
+}
+
+// SetBloom points a chunk's bloom filter to bytes of the file.
+func SetBloom(s *Source, group, leaf int, at, n int64) {
+	s.meta.groups[group].chunks[leaf].bloom = span{at, n}
+}
+
+// Sorting returns the leaves by which a row group is sorted.
+func Sorting(s *Source, group int) (leaves []int64) {
+	for _, k := range s.meta.groups[group].sorting {
+		leaves = append(leaves, k.leaf)
+	}
+	return leaves
+}
+
+// Facts are what a file says of a chunk.
+type Facts struct {
+	Low, High      bool // there are bounds
+	Nulls          int64
+	Index, Columns bool // there is an offset index; a column index
+	Bloom          int64
+}
+
+// FactsOf returns what a file says of a chunk.
+func FactsOf(s *Source, group, leaf int) Facts {
+	c := s.meta.groups[group].chunks[leaf]
+	f := Facts{Nulls: -1, Index: c.offsetIndex.n > 0, Columns: c.columnIndex.n > 0, Bloom: c.bloom.n}
+	if c.stats != nil {
+		f.Low, f.High = c.stats.lo != nil, c.stats.hi != nil
+		if c.stats.nulls != nil {
+			f.Nulls = *c.stats.nulls
+		}
+	}
+	return f
+}
+
+// ShortSizes says whether the sizes in files of a writer are not relied on.
+func ShortSizes(createdBy string) bool { return shortSizes(createdBy) }
+
+// ParseChunk decodes a ColumnChunk.
+func ParseChunk(b []byte) (there, encrypted, elsewhere bool) {
+	c := (&decoder{b: b}).chunk()
+	if c == nil {
+		return false, false, false
+	}
+	return true, c.encrypted, c.elsewhere
+}
+
+// Indices packs indices below n and reads them back.
+func Indices(v []uint32, n int) ([]uint32, error) {
+	w := bits.Len(uint(max(n-1, 1))) //nolint:gosec // a test's
+	out := make([]uint32, len(v))
+	return out, decodeIndexes(packIndexes(nil, v, w), w, out, uint32(n)) //nolint:gosec // a test's
+}
+
+// Bits packs bytes that are 0 or 1 and reads them back.
+func Bits(v []byte) (out []byte, ones int, err error) {
+	out = make([]byte, len(v))
+	ones, err = decodeBits(packLevels(nil, v), out)
+	return out, ones, err
+}
+
+// BloomAt is where a chunk's bloom filter is.
+func BloomAt(s *Source, group, leaf int) int64 { return s.meta.groups[group].chunks[leaf].bloom.at }

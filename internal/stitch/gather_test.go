@@ -240,3 +240,30 @@ func extremes[T cmp.Ordered](a arrow.Array, value func(int) T, plain func(T) []b
 	}
 	return lo, hi
 }
+
+// kept are rows below n, in a manner.
+func kept(n int, manner string) []uint32 {
+	rng := rand.New(rand.NewPCG(uint64(n), 5))
+	keep := []uint32{}
+	for i := range n {
+		take := false
+		switch manner {
+		case "most":
+			take = rng.IntN(10) < 7
+		case "few":
+			take = rng.IntN(100) == 0
+		case "runs":
+			take = i/70%2 == 1
+		case "first":
+			take = i == 0
+		case "last":
+			take = i == n-1
+		case "all":
+			take = true
+		}
+		if take {
+			keep = append(keep, uint32(i))
+		}
+	}
+	return keep
+}

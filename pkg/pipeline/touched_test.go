@@ -154,9 +154,12 @@ func (d *drawn) renamed(i int) string {
 // touchedTable has numbers and texts, with nulls and without.
 func touchedTable(mem memory.Allocator, rng *rand.Rand, rows int) arrow.RecordBatch {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "na", Type: arrow.PrimitiveTypes.Int64}, {Name: "nb", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
-		{Name: "nc", Type: arrow.PrimitiveTypes.Int64}, {Name: "td", Type: arrow.BinaryTypes.String},
-		{Name: "te", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "nf", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "na", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "nb", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+		{Name: "nc", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "td", Type: arrow.BinaryTypes.String},
+		{Name: "te", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "nf", Type: arrow.PrimitiveTypes.Int64},
 	}, nil)
 	b := array.NewRecordBuilder(mem, schema)
 	defer b.Release()

@@ -54,7 +54,7 @@ type options struct {
 	sink         string
 	external     string // name of an external stage
 	edge         int64
-	block        int64 // bytes of a block
+	block        int64         // bytes of a block
 	requeue      time.Duration // an hour unless the test wants it
 	out          string        // a directory of the test when ""
 	server       []natstest.Option
