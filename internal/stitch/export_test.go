@@ -152,9 +152,9 @@ func ParseChunk(b []byte) (there, encrypted, elsewhere bool) {
 
 // Indices packs indices below n and reads them back.
 func Indices(v []uint32, n int) ([]uint32, error) {
-	w := bits.Len(uint(max(n-1, 1))) //nolint:gosec // a test's
+	w := bits.Len(uint(max(n-1, 1)))
 	out := make([]uint32, len(v))
-	return out, decodeIndexes(packIndexes(nil, v, w), w, out, uint32(n)) //nolint:gosec // a test's
+	return out, decodeIndexes(packIndexes(nil, v, w), w, out, uint32(n))
 }
 
 // Bits packs bytes that are 0 or 1 and reads them back.
