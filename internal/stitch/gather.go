@@ -84,7 +84,7 @@ func (g *gatherer) column(ctx context.Context, l *Layout, s *Source, group, at i
 		if g.in.rows > len(mask)-row {
 			return corrupt("its pages have more than %d rows", len(mask))
 		}
-		if err := g.page(mask[row : row+g.in.rows]); err != nil {
+		if err := g.page(mask[row:row+g.in.rows], name); err != nil {
 			return err
 		}
 		row += g.in.rows
@@ -101,7 +101,7 @@ func (g *gatherer) column(ctx context.Context, l *Layout, s *Source, group, at i
 }
 
 // page gathers from the page that was read last.
-func (g *gatherer) page(keep []byte) error {
+func (g *gatherer) page(keep []byte, name string) error {
 	in, out := &g.in, &g.out
 	if in.isDict != out.isDict {
 		if err := out.flush(); err != nil {
@@ -109,7 +109,7 @@ func (g *gatherer) page(keep []byte) error {
 		}
 		out.isDict = in.isDict
 		if in.isDict {
-			if err := out.dictionary(in); err != nil {
+			if err := out.dictionary(in, name); err != nil {
 				return err
 			}
 		}

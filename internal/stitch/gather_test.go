@@ -267,3 +267,34 @@ func kept(n int, manner string) []uint32 {
 	}
 	return keep
 }
+
+// What a filter has dropped is gone from the file, from its dictionaries too.
+func TestDroppedValuesAreGone(t *testing.T) {
+	f := arrow.Field{Name: "secret", Type: arrow.BinaryTypes.String, Nullable: true}
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	defer b.Release()
+	var keep []uint32
+	for i := range uint32(1000) {
+		if i%10 == 3 {
+			b.Append("dropped@example.com")
+			continue
+		}
+		keep = append(keep, i)
+		b.Append(fmt.Sprintf("kept-%d", i%7))
+	}
+	rows := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{f}, nil), []arrow.Array{b.NewArray()}, 1000)
+	for _, into := range []string{"none", "snappy"} {
+		s := open(t, write(t, form{codec: compress.Codecs.Uncompressed, dict: true}, rows))
+		var out bytes.Buffer
+		w := stitch.NewWriter(&out, layout(t, stitch.Options{Codec: into}, f))
+		g := all(s, 0, []arrow.Field{f})
+		g.Keep, g.Rows = keep, int64(len(keep))
+		require.NoError(t, w.Append(t.Context(), g))
+		_, err := w.Close()
+		require.NoError(t, err)
+		require.NotContains(t, out.String(), "dropped@example")
+		tbl := read(t, out.Bytes())
+		equal(t, take(t, rows.Column(0), keep), whole(t, tbl.Column(0).Data()), f.Name)
+		tbl.Release()
+	}
+}

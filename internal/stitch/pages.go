@@ -15,6 +15,8 @@ import (
 const (
 	// maxPage bounds the bytes of a page, packed or not, as internal/parquet does.
 	maxPage = 128 << 20
+	// maxValues bounds the values of a page.
+	maxValues = 16 << 20
 	// slack is behind the values of a page, so that they can be copied in wide pieces.
 	slack = 64
 )
@@ -153,8 +155,11 @@ func (r *pageReader) width() int {
 
 // dataPage reads a data page.
 func (r *pageReader) dataPage(h *pageHeader, body []byte, name string) error {
-	if h.values < 0 || h.values > int64(len(r.chunk))*8+maxPage {
+	if h.values < 0 {
 		return corrupt("a page of %d values", h.values)
+	}
+	if h.values > maxValues { // what is kept for each of them must not be bounded by its word alone
+		return refused(name, "a page of it has more than %d values", maxValues)
 	}
 	var (
 		levels []byte

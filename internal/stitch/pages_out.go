@@ -26,7 +26,9 @@ type pageWriter struct {
 	isDict bool
 	dictIn *pageReader // whose dictionary it is
 	used   []byte      // for each value of the dictionary: 1 when it is kept
+	place  []uint32    // and its index among those that are
 	width  int         // bits of an index
+	ends   []pageEnd   // of pages of indexes, which wait for the dictionary
 
 	// The page that is being filled.
 	rows    int
@@ -67,45 +69,109 @@ func (w *pageWriter) begin(l *Layout, buf *bytes.Buffer, e *element, maxDef int)
 	}
 	*w = pageWriter{
 		l: l, buf: buf, phys: e.phys, maxDef: maxDef, order: orderOf(e), def: w.def[:0], vals: w.vals[:0], bools: w.bools[:0], idx: w.idx[:0],
-		used: w.used[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
+		used: w.used[:0], place: w.place[:0], ends: w.ends[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
 	}
 	w.current.reset()
 	w.all.reset()
 }
 
-// dictionary writes the dictionary that the indexes from now on refer to.
-func (w *pageWriter) dictionary(in *pageReader) error {
-	if w.dictAt > 0 {
-		return nil // the chunk's only one
+// dictionary says that indexes come, into the dictionary of the chunk. They wait until the
+// last one is there: of the dictionary only those values may go along that are kept, or a
+// file would show what a filter has dropped.
+func (w *pageWriter) dictionary(in *pageReader, name string) error {
+	if w.dictIn != nil {
+		return refused(name, "its pages change between plain values and a dictionary")
 	}
 	w.dictIn = in
 	w.used = sized(w.used, in.dictN)
 	clear(w.used)
-	w.width = bits.Len(uint(max(in.dictN-1, 1)))
+	w.width = bits.Len(uint(max(in.dictN-1, 1))) //nolint:gosec // not negative
+	return nil
+}
+
+// pageEnd is where a page of indexes ends.
+type pageEnd struct{ rows, indexes int }
+
+// settle writes the dictionary, of the values that are used, and the pages that wait.
+func (w *pageWriter) settle() error {
+	in := w.dictIn
+	w.ends = append(w.ends, pageEnd{w.rows, len(w.idx)})
+	used := uint32(0)
+	w.place = sized(w.place, in.dictN)
+	for i, u := range w.used {
+		w.place[i] = used
+		used += uint32(u)
+	}
+	if used > 0 {
+		if err := w.putDictionary(int(used)); err != nil {
+			return err
+		}
+	} else {
+		w.isDict = false // pages of nulls need none
+		defer func() { w.isDict = true }()
+	}
+	if int(used) < in.dictN {
+		for i, x := range w.idx {
+			w.idx[i] = w.place[x]
+		}
+		w.width = bits.Len(uint(max(used, 2) - 1))
+	}
+	idx, def := w.idx, w.def
+	from := pageEnd{}
+	for _, to := range w.ends {
+		w.rows, w.idx, w.def = to.rows-from.rows, idx[from.indexes:to.indexes], nil
+		if len(def) > 0 {
+			w.def = def[from.rows:to.rows]
+		}
+		if err := w.put(); err != nil {
+			return err
+		}
+		from = to
+	}
+	w.rows, w.idx, w.def, w.ends = 0, idx[:0], def[:0], w.ends[:0]
+	return nil
+}
+
+// putDictionary writes a dictionary of the n values that are used.
+func (w *pageWriter) putDictionary(n int) error {
+	in := w.dictIn
 	w.dictAt = int64(w.buf.Len())
-	if in.codec == w.l.codec {
+	if n == in.dictN && in.codec == w.l.codec {
 		w.buf.Write(in.dictPage)
 		w.unpacked += in.dictBytes
 		return nil
 	}
-	packed, err := w.pack(in.dict)
+	p := w.page[:0]
+	rest, size := in.dict, in.width()
+	for _, used := range w.used {
+		l := size
+		if w.phys == physBytes {
+			l = 4 + int(binary.LittleEndian.Uint32(rest))
+		}
+		if used != 0 {
+			p = append(p, rest[:l]...)
+		}
+		rest = rest[l:]
+	}
+	w.page = p
+	packed, err := w.pack(p)
 	if err != nil {
 		return err
 	}
 	e := &encoder{}
 	e.begin()
 	e.i32(1, pageDict)
-	e.i32(2, int64(len(in.dict)))
+	e.i32(2, int64(len(p)))
 	e.i32(3, int64(len(packed)))
 	e.field(7, typeStruct)
 	e.begin()
-	e.i32(1, int64(in.dictN))
+	e.i32(1, int64(n))
 	e.i32(2, encPlain)
 	e.end()
 	e.end()
 	w.buf.Write(e.b)
 	w.buf.Write(packed)
-	w.unpacked += int64(len(e.b) + len(in.dict))
+	w.unpacked += int64(len(e.b) + len(p))
 	return nil
 }
 
@@ -241,16 +307,38 @@ func (w *pageWriter) fixed(in []byte, size int, flags []byte) {
 	}
 }
 
-// flushFull writes the page if it is large enough.
+// flushFull writes the page if it is large enough, or ends one of indexes.
 func (w *pageWriter) flushFull() error {
-	if len(w.vals)+len(w.bools)/8+len(w.idx)*w.width/8 < pageTarget {
+	if w.isDict {
+		last := pageEnd{}
+		if n := len(w.ends); n > 0 {
+			last = w.ends[n-1]
+		}
+		if (len(w.idx)-last.indexes)*w.width/8 >= pageTarget {
+			w.ends = append(w.ends, pageEnd{w.rows, len(w.idx)})
+		}
+		return nil
+	}
+	if len(w.vals)+len(w.bools)/8 < pageTarget {
 		return nil
 	}
 	return w.flush()
 }
 
-// flush writes the page, unless it has no rows.
+// flush writes what is there, unless that is nothing.
 func (w *pageWriter) flush() error {
+	if w.isDict {
+		return w.settle()
+	}
+	err := w.put()
+	w.def, w.vals, w.bools = w.def[:0], w.vals[:0], w.bools[:0]
+	w.rows = 0
+	w.current.reset()
+	return err
+}
+
+// put writes a page, unless it has no rows.
+func (w *pageWriter) put() error {
 	if w.rows == 0 {
 		return nil
 	}
@@ -312,8 +400,6 @@ func (w *pageWriter) flush() error {
 	w.bound(nulls == int64(w.rows))
 	w.total += int64(w.rows)
 	w.nulls += nulls
-	w.rows, w.def, w.vals, w.bools, w.idx = 0, w.def[:0], w.vals[:0], w.bools[:0], w.idx[:0]
-	w.current.reset()
 	return nil
 }
 
