@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -163,7 +164,7 @@ func (b *s3Bucket) Reveal(ctx context.Context, token, name string) error {
 	if errors.Is(err, ErrExist) {
 		// The file that has the key may be this very one, completed by somebody else, or by a
 		// request whose answer was lost: then its upload is gone.
-		if staged, serr := b.HasStaged(ctx, token); serr == nil && !staged {
+		if staged, serr := b.hasUpload(ctx, token); serr == nil && !staged {
 			return &Error{Op: "reveal", Name: b.c.where(key), Err: ErrNotStaged}
 		}
 	}
@@ -197,7 +198,33 @@ func (c *s3Client) wrapUpload(op, key string, err error) error {
 	return err
 }
 
+// between is how long an upload and its object may both be not there while the upload is
+// being completed, as a gateway to a file system has it (versitygw, from the moment when it
+// sets the upload aside until it links the object): so long a look is repeated, at growing
+// intervals. It is for ever only where a file is lost, which is rare and grave.
+var between = []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond} //nolint:gochecknoglobals // a constant in all but the language
+
+// HasStaged implements [Bucket]. No is its answer only when the object is there, or when
+// both have been missing for long.
 func (b *s3Bucket) HasStaged(ctx context.Context, token string) (bool, error) {
+	_, name, _ := strings.Cut(token, tokenMark)
+	for _, wait := range between {
+		if there, err := b.hasUpload(ctx, token); err != nil || there {
+			return there, err
+		}
+		if _, err := b.Stat(ctx, name); !errors.Is(err, ErrNotExist) {
+			return false, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		}
+	}
+	return b.hasUpload(ctx, token)
+}
+
+func (b *s3Bucket) hasUpload(ctx context.Context, token string) (bool, error) {
 	id, key, err := b.upload(token)
 	if err != nil {
 		return false, err
@@ -226,7 +253,7 @@ func (b *s3Bucket) DropStaged(ctx context.Context, token string) error {
 		if err != nil {
 			return err
 		}
-		if left, err := b.HasStaged(ctx, token); err != nil || !left {
+		if left, err := b.hasUpload(ctx, token); err != nil || !left {
 			return err
 		}
 	}

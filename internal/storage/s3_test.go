@@ -123,6 +123,37 @@ func TestS3RevealWhoseAnswerIsLost(t *testing.T) {
 	require.Equal(t, "data", string(storagetest.Content(t, b, "run-one")))
 }
 
+// While a gateway completes an upload, neither that nor the object is there. Whoever looks
+// at that moment must not take the file for lost.
+func TestS3FileThatIsBeingRevealedIsNotLost(t *testing.T) {
+	p := s3test.NewProxy(t, s3test.New(t))
+	b := bucket(t, p.URI("out"), p.Options())
+	token := storagetest.Stage(t, b, "run", "run-one", []byte("data"))
+	upload, _, _ := strings.Cut(token, "@")
+	dirs, err := filepath.Glob(filepath.Join(p.Dir, s3test.Bucket, ".sgwtmp", "multipart", "*", upload))
+	require.NoError(t, err)
+	require.Len(t, dirs, 1, "where the gateway keeps uploads")
+	aside := dirs[0] + ".aside.inprogress"
+	require.NoError(t, os.Rename(dirs[0], aside))
+	var looks atomic.Int32
+	p.Judge(func(r *http.Request) s3test.Fault {
+		if r.URL.Query().Has("uploadId") && looks.Add(1) == 3 {
+			if err := os.Rename(aside, dirs[0]); err != nil {
+				t.Errorf("put back: %v", err)
+			}
+		}
+		return s3test.Pass
+	})
+	there, err := b.HasStaged(t.Context(), token)
+	require.NoError(t, err)
+	require.True(t, there)
+	require.NoError(t, b.Reveal(t.Context(), token, "run-one"))
+	there, err = b.HasStaged(t.Context(), token)
+	require.NoError(t, err)
+	require.False(t, there, "it is visible")
+	require.Equal(t, "data", string(storagetest.Content(t, b, "run-one")))
+}
+
 // Each of these says what it is, and what to do; and only what may pass is called
 // transient.
 func TestS3ErrorsAreNamed(t *testing.T) {
