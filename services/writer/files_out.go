@@ -43,6 +43,10 @@ type keptPiece struct {
 	offsets []uint32 // of a late block, its own
 }
 
+// size is how many bytes a piece takes while it waits. Of a block of which no column has
+// travelled these are its offsets.
+func (p *keptPiece) size() int64 { return blocks.DataSize(p.batch) + 4*int64(len(p.offsets)) }
+
 // What an open file takes in memory, measured: the encoders of its columns and its
 // buffers; and, for rows that have not become pages yet, half as much again as they
 // have bytes, because buffers grow by doubling. A column makes a page of every
@@ -75,7 +79,7 @@ func writeOptions(spec *pipeline.ParquetSink, mem memory.Allocator) parquet.Writ
 
 // add writes rows, or keeps them. It borrows the batch.
 func (f *outFile) add(ctx context.Context, p keptPiece) error {
-	size := blocks.DataSize(p.batch)
+	size := p.size()
 	if f.parquet == nil {
 		p.batch.Retain()
 		f.kept = append(f.kept, p)

@@ -40,7 +40,7 @@ func (p *parts) add(of groupOf, rows int64, k keptPiece) []keptPiece {
 		p.order = append(p.order, of)
 	}
 	p.waiting[of] = append(p.waiting[of], k)
-	p.bytes += blocks.DataSize(k.batch)
+	p.bytes += k.size()
 	for _, k := range p.waiting[of] {
 		rows -= k.span.Rows()
 	}
@@ -56,7 +56,7 @@ func (p *parts) take(of groupOf) []keptPiece {
 	delete(p.waiting, of)
 	p.order = slices.DeleteFunc(p.order, func(o groupOf) bool { return o == of })
 	for _, k := range all {
-		p.bytes -= blocks.DataSize(k.batch)
+		p.bytes -= k.size()
 	}
 	slices.SortFunc(all, func(a, b keptPiece) int { return cmp.Compare(a.span.From, b.span.From) })
 	return all
