@@ -85,7 +85,7 @@ func (w *pageWriter) dictionary(in *pageReader, name string) error {
 	w.dictIn = in
 	w.used = sized(w.used, in.dictN)
 	clear(w.used)
-	w.width = bits.Len(uint(max(in.dictN-1, 1))) //nolint:gosec // not negative
+	w.width = bits.Len(uint(max(in.dictN-1, 1)))
 	return nil
 }
 

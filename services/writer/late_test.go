@@ -297,7 +297,7 @@ func TestLateFilesHaveTheRows(t *testing.T) {
 							slices.Sort(in)
 							slices.Sort(rows)
 						}
-						require.Equal(t, len(in), len(rows))
+						require.Len(t, rows, len(in))
 						require.True(t, slices.Equal(in, rows), "rows of %v", of)
 						n += len(rows)
 					}
