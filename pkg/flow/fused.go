@@ -78,12 +78,12 @@ func (e *fusedEdge) await(ctx context.Context) error {
 	}
 }
 
-// hand gives b to the next stage, borrowing it, as a share of from. It waits while the
+// hand gives b, of so many bytes, to the next stage, borrowing it, as a share of from. It waits while the
 // next stage has enough; that is the backpressure. It fails when ctx or the intake of the
 // run ends, and then b is no share of anything.
-func (e *fusedEdge) hand(ctx, intake context.Context, b *blocks.Block, from *Delivery) error {
+func (e *fusedEdge) hand(ctx, intake context.Context, b *blocks.Block, size int64, from *Delivery) error {
 	d := &Delivery{edge: e, parent: from, times: 1, block: share(b)}
-	d.bytes = d.block.Size() + 512
+	d.bytes = size + 512
 	d.shares.Store(1)
 	from.share()
 	e.inside.Add(1)

@@ -177,11 +177,14 @@ func (p *Publisher) PublishBlock(ctx context.Context, run RunID, b *blocks.Block
 func (p *Publisher) hand(ctx context.Context, b *blocks.Block, from *Delivery) error {
 	start := time.Now()
 	defer func() { p.meter.waitedOut(time.Since(start)) }()
-	if err := p.fused.hand(ctx, p.intake, b, from); err != nil {
+	// All that looks at the rows comes before they are somebody else's: an array counts its
+	// nulls when it is first asked, and no two goroutines may ask.
+	size := b.Size()
+	p.fused.tap.show(b)
+	if err := p.fused.hand(ctx, p.intake, b, size, from); err != nil {
 		return err
 	}
-	p.meter.sent(b.Size())
-	p.fused.tap.show(b)
+	p.meter.sent(size)
 	return nil
 }
 
