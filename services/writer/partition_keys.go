@@ -3,6 +3,7 @@ package writer
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -155,7 +156,8 @@ func (k *keyColumn) newAt(row int) uint32 {
 	return k.count - 1
 }
 
-// text returns a value as readers of Hive directories expect it, not yet encoded.
+// text returns a value as readers of Hive directories expect it, not yet encoded. It
+// shares no memory with in.
 func (k *keyColumn) text(in arrow.Array, row int) (text string, null bool) {
 	if in.IsNull(row) {
 		return nullPartition, true
@@ -168,7 +170,7 @@ func (k *keyColumn) text(in arrow.Array, row int) (text string, null bool) {
 	case *array.Date64:
 		return in.Value(row).ToTime().Format(time.DateOnly), false
 	default: // strings are themselves, integers are decimal
-		return in.ValueStr(row), false
+		return strings.Clone(in.ValueStr(row)), false
 	}
 }
 
