@@ -94,7 +94,10 @@ func newAgenda(points []fault.Name) *agenda {
 	a := &agenda{todo: map[string][]fault.Name{}}
 	add := func(n fault.Name) { a.todo[roleOf(n)] = append(a.todo[roleOf(n)], n) }
 	var last []fault.Name
-	for _, n := range points {
+	for i, n := range points {
+		if i == 0 && n == fault.PlannerPlanAppendAfter { // wanted most: whichever reader plans must have it
+			add(n)
+		}
 		if strings.HasPrefix(string(n), "keeper.") {
 			last = append(last, n, n) // for both writers: only one of them may come to it
 			continue
