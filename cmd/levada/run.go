@@ -46,7 +46,7 @@ func (l *localFlags) bind(cmd *cobra.Command) {
 	f.StringVar(&l.memory, "memory", "", memoryUsage)
 	f.IntVar(&l.tasks, "tasks", 0, "tasks read at once (default the cores)")
 	f.Var(&l.workers, "workers", workersUsage)
-	f.IntVar(&l.lanes, "lanes", 0, "files written at once, per partition (default the cores when the edge before the sink is fused, else 1)")
+	f.IntVar(&l.lanes, "lanes", 0, "files written at once, per partition (default 1; the cores when the edge before the sink is fused and no order is asked for)")
 	f.BoolVar(&l.quiet, "no-progress", false, "show no progress")
 }
 
@@ -56,7 +56,7 @@ const writeBuffer = 128 << 20
 // roles are those of a run, whose writer is as wide as the rest of a fused process.
 func (l *localFlags) roles(rec *flow.Record) []flow.Role {
 	lanes := l.lanes
-	if lanes == 0 && rec.Edges[len(rec.Edges)-1].Fused {
+	if lanes == 0 && rec.Edges[len(rec.Edges)-1].Fused && !ordered(rec) {
 		lanes = runtime.GOMAXPROCS(0)
 	}
 	return []flow.Role{
@@ -112,6 +112,13 @@ readers, transforms and writers do the work, and follows the run.`,
 	remote.bindStreams(cmd)
 	bindUnchecked(cmd, &unchecked)
 	return cmd
+}
+
+// ordered reports that the output of a run has the order of its source, which only one
+// lane can give to all files together (rule 24).
+func ordered(rec *flow.Record) bool {
+	spec, err := pipeline.Parse(rec.Pipeline, []byte(rec.Spec))
+	return err != nil || spec.Sink.Parquet.PreserveOrder
 }
 
 // fusedEdges says which edges of a pipeline do without a stream in this process.

@@ -42,7 +42,7 @@ func ours(t *testing.T) (state string) {
 	state = filepath.Join(dir, "state")
 	file := filepath.Join(dir, "spec.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(spec(filepath.Join(dir, "out"), 2_000_000_000)), 0o600))
-	cmd := exec.Command(levada(t), "run", file, "--no-progress", "--state-dir", state)
+	cmd := exec.Command(levada(t), "run", file, "--no-progress", "--fuse", "never", "--state-dir", state) // edges that fill
 	cmd.Stdout, cmd.Stderr = t.Output(), t.Output()
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {
