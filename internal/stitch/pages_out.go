@@ -44,7 +44,6 @@ type pageWriter struct {
 	unpacked   int64
 	dictAt     int64 // 0: no dictionary
 	dataAt     int64
-	plainPages int
 	dictPages  int
 	all        bounds
 	pages      []location
@@ -154,25 +153,8 @@ func (w *pageWriter) putDictionary(n int) error {
 		rest = rest[l:]
 	}
 	w.page = p
-	packed, err := w.pack(p)
-	if err != nil {
-		return err
-	}
-	e := &encoder{}
-	e.begin()
-	e.i32(1, pageDict)
-	e.i32(2, int64(len(p)))
-	e.i32(3, int64(len(packed)))
-	e.field(7, typeStruct)
-	e.begin()
-	e.i32(1, int64(n))
-	e.i32(2, encPlain)
-	e.end()
-	e.end()
-	w.buf.Write(e.b)
-	w.buf.Write(packed)
-	w.unpacked += int64(len(e.b) + len(p))
-	return nil
+	_, err := w.write(pageDict, 7, p, int64(n), encPlain)
+	return err
 }
 
 // allValid notes n kept rows of which none is null.
@@ -365,42 +347,49 @@ func (w *pageWriter) put() error {
 		p = packLevels(p, w.bools)
 		_, k := binary.Uvarint(p[from:]) // plain booleans are packed bits without the head of the run
 		p = append(p[:from], p[from+k:]...)
-		w.plainPages++
 	default:
 		p = append(p, w.vals...)
-		w.plainPages++
 	}
 	w.page = p
-	packed, err := w.pack(p)
-	if err != nil {
-		return err
-	}
-	e := &encoder{}
-	e.begin()
-	e.i32(1, pageData)
-	e.i32(2, int64(len(p)))
-	e.i32(3, int64(len(packed)))
-	e.field(5, typeStruct)
-	e.begin()
-	e.i32(1, int64(w.rows))
-	e.i32(2, encoding)
-	e.i32(3, encRLE)
-	e.i32(4, encRLE)
-	e.end()
-	e.end()
 	at := int64(w.buf.Len())
 	if w.dataAt == 0 {
 		w.dataAt = at
 	}
-	w.buf.Write(e.b)
-	w.buf.Write(packed)
-	w.unpacked += int64(len(e.b) + len(p))
-	w.pages = append(w.pages, location{at: at, n: int64(len(e.b) + len(packed)), row: w.total})
+	n, err := w.write(pageData, 5, p, int64(w.rows), encoding, encRLE, encRLE)
+	if err != nil {
+		return err
+	}
+	w.pages = append(w.pages, location{at: at, n: n, row: w.total})
 	w.pageNulls = append(w.pageNulls, nulls)
 	w.bound(nulls == int64(w.rows))
 	w.total += int64(w.rows)
 	w.nulls += nulls
 	return nil
+}
+
+// write compresses p and writes it as a page of a kind, whose part of the header has the
+// given id and numbers. It returns the bytes of header and page.
+func (w *pageWriter) write(kind int64, part int16, p []byte, numbers ...int64) (int64, error) {
+	packed, err := w.pack(p)
+	if err != nil {
+		return 0, err
+	}
+	e := &encoder{}
+	e.begin()
+	e.i32(1, kind)
+	e.i32(2, int64(len(p)))
+	e.i32(3, int64(len(packed)))
+	e.field(part, typeStruct)
+	e.begin()
+	for i, v := range numbers {
+		e.i32(int16(i+1), v) //nolint:gosec // a few
+	}
+	e.end()
+	e.end()
+	w.buf.Write(e.b)
+	w.buf.Write(packed)
+	w.unpacked += int64(len(e.b) + len(p))
+	return int64(len(e.b) + len(packed)), nil
 }
 
 // bound notes the bounds of the page, which are those of plain values.
