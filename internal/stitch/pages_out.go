@@ -382,7 +382,7 @@ func (w *pageWriter) write(kind int64, part int16, p []byte, numbers ...int64) (
 	e.field(part, typeStruct)
 	e.begin()
 	for i, v := range numbers {
-		e.i32(int16(i+1), v) //nolint:gosec // a few
+		e.i32(int16(i+1), v)
 	}
 	e.end()
 	e.end()
