@@ -19,6 +19,7 @@ const pageTarget = 1 << 20
 type pageWriter struct {
 	l      *Layout
 	buf    *bytes.Buffer
+	codec  int64 // of the chunk
 	phys   int64
 	maxDef int
 	order  order
@@ -67,7 +68,7 @@ func (w *pageWriter) begin(l *Layout, buf *bytes.Buffer, e *element, maxDef int)
 		w.zstd = nil
 	}
 	*w = pageWriter{
-		l: l, buf: buf, phys: e.phys, maxDef: maxDef, order: orderOf(e), def: w.def[:0], vals: w.vals[:0], bools: w.bools[:0], idx: w.idx[:0],
+		l: l, buf: buf, codec: l.codec, phys: e.phys, maxDef: maxDef, order: orderOf(e), def: w.def[:0], vals: w.vals[:0], bools: w.bools[:0], idx: w.idx[:0],
 		used: w.used[:0], place: w.place[:0], ends: w.ends[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
 	}
 	w.current.reset()
@@ -135,7 +136,7 @@ func (w *pageWriter) settle() error {
 func (w *pageWriter) putDictionary(n int) error {
 	in := w.dictIn
 	w.dictAt = int64(w.buf.Len())
-	if n == in.dictN && in.codec == w.l.codec {
+	if n == in.dictN && in.codec == w.codec {
 		w.buf.Write(in.dictPage)
 		w.unpacked += in.dictBytes
 		return nil
@@ -354,6 +355,9 @@ func (w *pageWriter) put() error {
 	at := int64(w.buf.Len())
 	if w.dataAt == 0 {
 		w.dataAt = at
+		if w.codec == codecSnappy && w.dictAt == 0 && !w.shrinks(p) {
+			w.codec = codecNone
+		}
 	}
 	n, err := w.write(pageData, 5, p, int64(w.rows), encoding, encRLE, encRLE)
 	if err != nil {
@@ -415,9 +419,25 @@ func (w *pageWriter) bound(null bool) {
 	}
 }
 
+// shrinks tries snappy on pieces of a chunk's first page and reports whether it saves at
+// least a sixteenth. What does not repeat, such as digests in hex, snappy passes over at
+// some cost here and in each reader, so such a chunk is stored as it is.
+func (w *pageWriter) shrinks(p []byte) bool {
+	const pieces, size = 4, 16 << 10
+	w.packed = sized(w.packed, s2.MaxEncodedLen(size))
+	tried, saved := 0, 0
+	for i := range pieces {
+		from := len(p) / pieces * i
+		piece := p[from:min(from+size, len(p))]
+		tried += len(piece)
+		saved += len(piece) - len(s2.EncodeSnappy(w.packed, piece))
+	}
+	return saved*16 >= tried
+}
+
 // pack compresses a page.
 func (w *pageWriter) pack(p []byte) ([]byte, error) {
-	switch w.l.codec {
+	switch w.codec {
 	case codecSnappy:
 		w.packed = sized(w.packed, s2.MaxEncodedLen(len(p)))
 		return s2.EncodeSnappy(w.packed, p), nil
@@ -444,7 +464,7 @@ func (w *pageWriter) finish() (outChunk, error) {
 		w.boundUsed()
 	}
 	var c outChunk
-	c.phys, c.codec, c.values = w.phys, w.l.codec, w.total
+	c.phys, c.codec, c.values = w.phys, w.codec, w.total
 	c.encodings = []int64{encPlain, encRLE}
 	if w.dictPages > 0 {
 		c.encodings = append(c.encodings, encRLEDict)
