@@ -22,8 +22,9 @@ const (
 	headerRoom = 16 << 10
 	// largestFused is the most a block has in a run of which no edge is a stream: what is
 	// never encoded need not fit into a message. Larger than what travels only where
-	// a row group should stay whole.
-	largestFused = 64 << 20
+	// a row group should stay whole. Some ten blocks are in a process of two cores at a
+	// time, in several stages of being read, changed and written.
+	largestFused = 16 << 20
 	// besideEdges is what the streams and buckets of a run reserve besides its edges:
 	// ledger 256 MiB, dead letters 256 MiB, tasks 64 MiB, and three buckets of 64 MiB
 	// with the first run.

@@ -65,11 +65,10 @@ func (b *bench) encoded() stitch.Group {
 
 func (b *bench) decode(t testing.TB, d *stitch.Decoder) {
 	t.Helper()
-	for _, f := range benchFields() {
-		a, err := d.Column(t.Context(), memory.DefaultAllocator, b.source, 0, f)
-		require.NoError(t, err)
-		a.Release()
-	}
+	require.NoError(t, d.Begin(b.source, 0, arrow.NewSchema(benchFields(), nil)))
+	rows, err := d.Next(t.Context(), memory.DefaultAllocator, benchRows)
+	require.NoError(t, err)
+	rows.Release()
 }
 
 func perRow(b *testing.B, f func()) {

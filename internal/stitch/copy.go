@@ -7,11 +7,12 @@ import (
 )
 
 const (
-	copyBytes    = 1 << 20  // of a copy, read at once
-	distantBytes = 8 << 20  // the same over a network, where each read is a request
-	nearBytes    = 64 << 10 // between two ranges that are read at once
-	maxIndex     = 32 << 20 // bytes of page indexes that are read at once
-	maxFilter    = 64 << 20 // bytes of a bloom filter
+	copyBytes    = 1 << 20   // of a copy, read at once
+	pageBytes    = 256 << 10 // of pages, read at once: what is read too much is read again
+	distantBytes = 8 << 20   // the same over a network, where each read is a request
+	nearBytes    = 64 << 10  // between two ranges that are read at once
+	maxIndex     = 32 << 20  // bytes of page indexes that are read at once
+	maxFilter    = 64 << 20  // bytes of a bloom filter
 )
 
 // copy appends a range of a source to the file.

@@ -66,37 +66,61 @@ func (g *gatherer) column(ctx context.Context, l *Layout, s *Source, group, at i
 	}()
 	c := s.meta.groups[group].chunks[at]
 	e := &s.meta.elements[s.meta.leaves[at].elem]
-	if err := g.in.open(ctx, s, c, e, s.meta.leaves[at].maxDef); err != nil {
-		return err
-	}
+	g.in.open(s, c, e, s.meta.leaves[at].maxDef)
 	mask := g.mask(keep, s.Rows(group))
 	st.buf.Write(magic)
 	g.out.begin(l, &st.buf, e, s.meta.leaves[at].maxDef)
-	row := 0
-	for {
-		more, err := g.in.next(name)
-		if err != nil {
-			return err
-		}
-		if !more {
-			break
-		}
-		if g.in.rows > len(mask)-row {
-			return corrupt("its pages have more than %d rows", len(mask))
-		}
-		if err := g.page(mask[row:row+g.in.rows], name); err != nil {
-			return err
-		}
-		row += g.in.rows
-	}
-	if row != len(mask) {
-		return corrupt("its pages have %d rows of %d", row, len(mask))
+	if err := g.pages(ctx, s, chunkOf{group, at}, keep, mask, name); err != nil {
+		return err
 	}
 	chunk, err := g.out.finish()
 	if err != nil {
 		return err
 	}
 	st.chunks = append(st.chunks, chunk)
+	return nil
+}
+
+// pages gathers from those pages that have kept rows: the others are passed over, most of
+// them unread, and so is what lies before a place that is known from an earlier call.
+func (g *gatherer) pages(ctx context.Context, s *Source, of chunkOf, keep []uint32, mask []byte, name string) error {
+	in := &g.in
+	last := int(keep[len(keep)-1])
+	for row, known := 0, false; row <= last || row == len(mask); {
+		more, err := in.peek(ctx, name)
+		switch {
+		case err != nil:
+			return err
+		case !more && row == len(mask):
+			return nil
+		case !more:
+			return corrupt("its pages have %d rows of %d", row, len(mask))
+		}
+		if !known {
+			known = true // the dictionary has been read
+			if place := s.places.before(of, int(keep[0])); place.row > 0 {
+				row = place.row
+				in.jump(place.at)
+				continue
+			}
+		}
+		s.places.note(of, place{row, in.pos()})
+		n := int(in.head.values)
+		if n > len(mask)-row {
+			return corrupt("its pages have more than %d rows", len(mask))
+		}
+		if count(mask[row:row+n]) == 0 {
+			in.skip()
+		} else {
+			if err := in.load(ctx, name); err != nil {
+				return err
+			}
+			if err := g.page(mask[row:row+n], name); err != nil {
+				return err
+			}
+		}
+		row += n
+	}
 	return nil
 }
 

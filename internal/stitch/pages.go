@@ -3,6 +3,7 @@ package stitch
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -21,11 +22,19 @@ const (
 	slack = 64
 )
 
+// headerBytes is how many bytes a page's header is looked for in at first; statistics may
+// make it longer.
+const headerBytes = 1 << 10
+
 // pageReader reads the pages of one column chunk, flat and with at most one level of
-// nulls. What next finds is valid until the next one.
+// nulls. It holds a window of the chunk, and of it no more than a page and what is read
+// at once. What next and load find is valid until they are called again.
 type pageReader struct {
-	chunk []byte // as it is in the file
-	rest  []byte // of chunk, behind the pages that were read
+	src    *Source
+	at     int64  // in the file, behind the window
+	end    int64  // of the chunk
+	window []byte // what has been read of the chunk and not looked at
+	buf    []byte // in which it lies
 
 	codec  int64
 	phys   int64
@@ -37,6 +46,10 @@ type pageReader struct {
 	dictPage  []byte   // as it is in the file, header included; nil: there is none
 	dictBytes int64    // of it, unpacked
 	wordsAt   []uint32 // where its strings begin; see words
+	begun     bool     // a data page has been seen
+
+	head     pageHeader // of the data page that peek has found
+	headSize int        // bytes of the header
 
 	rows    int
 	values  int    // that are not null
@@ -46,8 +59,9 @@ type pageReader struct {
 	indexes []uint32 // into the dictionary
 	bools   []byte   // 0 or 1
 
-	page, dictBuf []byte
-	zstd          *zstd.Decoder
+	page, dictBuf, dictRaw, defBuf []byte
+	indexBuf                       []uint32
+	zstd                           *zstd.Decoder
 }
 
 func (r *pageReader) close() {
@@ -57,66 +71,174 @@ func (r *pageReader) close() {
 	}
 }
 
-// open reads the bytes of a chunk.
-func (r *pageReader) open(ctx context.Context, s *Source, c *chunk, e *element, maxDef int) error {
+// open begins with the first page of a chunk. Nothing is read yet.
+func (r *pageReader) open(s *Source, c *chunk, e *element, maxDef int) {
 	sp := c.span()
-	r.chunk = sized(r.chunk, int(sp.n))
-	for at := int64(0); at < sp.n; at += s.step {
+	r.src, r.at, r.end, r.window = s, sp.at, sp.end(), nil
+	r.codec, r.phys, r.length, r.maxDef = c.codec, e.phys, int(max(e.length, 0)), maxDef
+	r.dict, r.dictN, r.dictPage, r.wordsAt, r.begun = nil, 0, nil, r.wordsAt[:0], false
+	r.rows, r.values = 0, 0
+}
+
+// left is how many bytes the chunk has behind what was looked at.
+func (r *pageReader) left() int64 { return r.end - r.pos() }
+
+// pos is where in the file the next page begins.
+func (r *pageReader) pos() int64 { return r.at - int64(len(r.window)) }
+
+// fill makes the window hold n bytes, and fewer only at the end of the chunk.
+func (r *pageReader) fill(ctx context.Context, n int) error {
+	if n <= len(r.window) || r.at == r.end {
+		return nil
+	}
+	have := len(r.window)
+	whole := have + int(min(max(int64(n-have), r.src.some), r.end-r.at))
+	if cap(r.buf) < whole {
+		r.buf = make([]byte, whole, whole+whole/4)
+	}
+	r.buf = r.buf[:whole]
+	copy(r.buf, r.window) // to the left, or to another buffer
+	for from := have; from < whole; {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := readAt(s.r, r.chunk[at:min(at+s.step, sp.n)], sp.at+at); err != nil {
+		to := min(from+int(r.src.some), whole)
+		if err := readAt(r.src.r, r.buf[from:to], r.at); err != nil {
 			return err
 		}
+		r.at += int64(to - from)
+		from = to
 	}
-	r.rest, r.codec, r.phys, r.length, r.maxDef = r.chunk, c.codec, e.phys, int(max(e.length, 0)), maxDef
-	r.dict, r.dictN, r.dictPage, r.wordsAt = nil, 0, nil, r.wordsAt[:0]
+	r.window = r.buf
 	return nil
 }
 
-// next reads the next data page; false at the end of the chunk. The error is a
-// [*RefusedError] for a page that is right and of a kind that is not gathered.
-func (r *pageReader) next(name string) (bool, error) {
-	for len(r.rest) > 0 {
-		d := &decoder{b: r.rest}
-		h := d.pageHeader()
-		switch {
-		case d.err != nil:
-			return false, corrupt("page header: %w", d.err)
-		case h.packed < 0 || h.unpacked < 0 || h.packed > int64(len(r.rest)-d.at):
-			return false, corrupt("a page of %d bytes does not fit its chunk", h.packed)
-		case h.packed > maxPage || h.unpacked > maxPage:
-			return false, fmt.Errorf("%w: a page has %d bytes, more than %d", parquet.ErrTooLarge, max(h.packed, h.unpacked), int64(maxPage))
+// take returns the next n bytes, which are there until the window moves.
+func (r *pageReader) take(ctx context.Context, n int) ([]byte, error) {
+	if err := r.fill(ctx, n); err != nil {
+		return nil, err
+	}
+	b := r.window[:n]
+	r.window = r.window[n:]
+	return b, nil
+}
+
+// jump goes on at a place of the file that is not behind pos.
+func (r *pageReader) jump(to int64) {
+	if to <= r.at {
+		r.window = r.window[to-r.pos():]
+		return
+	}
+	r.at, r.window = to, nil
+}
+
+// header reads the header of the next page, which stays where it is; false at the end of
+// the chunk.
+func (r *pageReader) header(ctx context.Context) (h pageHeader, size int, more bool, err error) {
+	for want := headerBytes; ; want *= 16 {
+		if err := r.fill(ctx, min(want, maxPage)); err != nil {
+			return h, 0, false, err
 		}
-		whole := r.rest[:d.at+int(h.packed)]
-		body := whole[d.at:]
-		r.rest = r.rest[len(whole):]
+		if len(r.window) == 0 {
+			return h, 0, false, nil
+		}
+		d := &decoder{b: r.window}
+		h = d.pageHeader()
+		if size = d.at; d.err == nil {
+			break
+		}
+		if !errors.Is(d.err, errShort) || r.at == r.end || want >= maxPage {
+			return h, 0, false, corrupt("page header: %w", d.err)
+		}
+	}
+	switch {
+	case h.packed < 0 || h.unpacked < 0 || h.packed > r.left()-int64(size):
+		return h, 0, false, corrupt("a page of %d bytes does not fit its chunk", h.packed)
+	case h.packed > maxPage || h.unpacked > maxPage:
+		return h, 0, false, fmt.Errorf("%w: a page has %d bytes, more than %d", parquet.ErrTooLarge, max(h.packed, h.unpacked), int64(maxPage))
+	}
+	return h, size, true, nil
+}
+
+// peek goes to the next data page, which head then describes, and reads the dictionary on
+// its way; false at the end of the chunk. The error is a [*RefusedError] for a page that
+// is right and of a kind that is not gathered.
+func (r *pageReader) peek(ctx context.Context, name string) (bool, error) {
+	for {
+		h, size, more, err := r.header(ctx)
+		if err != nil || !more {
+			return false, err
+		}
 		switch h.kind {
 		case pageDict:
-			if r.dictPage != nil || h.values < 0 || (h.encoding != encPlain && h.encoding != encPlainDict) {
-				return false, corrupt("its dictionary is none")
+			if r.begun {
+				return false, refused(name, "its dictionary does not come first")
 			}
-			var err error
-			if r.dictBuf, err = r.unpack(r.dictBuf, body, h.unpacked, false); err != nil {
-				return false, err
-			}
-			r.dict, r.dictPage, r.dictBytes = r.dictBuf[:h.unpacked], whole, int64(d.at)+h.unpacked
-			if r.dictN, err = r.entries(h.values); err != nil {
+			if err := r.dictionary(ctx, &h, size); err != nil {
 				return false, err
 			}
 		case pageIndex:
+			r.jump(r.pos() + int64(size) + h.packed)
 		case pageData, pageDataV2:
-			if err := r.dataPage(&h, body, name); err != nil {
-				return false, err
+			if h.values < 0 {
+				return false, corrupt("a page of %d values", h.values)
 			}
-			if r.rows > 0 {
-				return true, nil
+			if h.values > maxValues { // what is kept for each of them must not be bounded by its word alone
+				return false, refused(name, "a page of it has more than %d values", maxValues)
 			}
+			r.head, r.headSize, r.begun = h, size, true
+			return true, nil
 		default:
 			return false, refused(name, "it has pages of a kind that rows are not gathered from")
 		}
 	}
-	return false, nil
+}
+
+// skip passes over the page that peek has found.
+func (r *pageReader) skip() { r.jump(r.pos() + int64(r.headSize) + r.head.packed) }
+
+// load reads the page that peek has found.
+func (r *pageReader) load(ctx context.Context, name string) error {
+	whole, err := r.take(ctx, r.headSize+int(r.head.packed))
+	if err != nil {
+		return err
+	}
+	return r.dataPage(&r.head, whole[r.headSize:], name)
+}
+
+// next reads the next data page that has rows; false at the end of the chunk. Errors are
+// those of peek.
+func (r *pageReader) next(ctx context.Context, name string) (bool, error) {
+	for {
+		more, err := r.peek(ctx, name)
+		if err != nil || !more {
+			return false, err
+		}
+		if err := r.load(ctx, name); err != nil {
+			return false, err
+		}
+		if r.rows > 0 {
+			return true, nil
+		}
+	}
+}
+
+// dictionary reads the dictionary's page, whose header has so many bytes.
+func (r *pageReader) dictionary(ctx context.Context, h *pageHeader, size int) error {
+	if r.dictPage != nil || h.values < 0 || (h.encoding != encPlain && h.encoding != encPlainDict) {
+		return corrupt("its dictionary is none")
+	}
+	whole, err := r.take(ctx, size+int(h.packed))
+	if err != nil {
+		return err
+	}
+	r.dictRaw = append(r.dictRaw[:0], whole...) // it outlives the window
+	if r.dictBuf, err = r.unpack(r.dictBuf, r.dictRaw[size:], h.unpacked, false); err != nil {
+		return err
+	}
+	r.dict, r.dictPage, r.dictBytes = r.dictBuf[:h.unpacked], r.dictRaw, int64(size)+h.unpacked
+	r.dictN, err = r.entries(h.values)
+	return err
 }
 
 // entries checks that the dictionary has n values.
@@ -155,12 +277,6 @@ func (r *pageReader) width() int {
 
 // dataPage reads a data page.
 func (r *pageReader) dataPage(h *pageHeader, body []byte, name string) error {
-	if h.values < 0 {
-		return corrupt("a page of %d values", h.values)
-	}
-	if h.values > maxValues { // what is kept for each of them must not be bounded by its word alone
-		return refused(name, "a page of it has more than %d values", maxValues)
-	}
 	var (
 		levels []byte
 		err    error
@@ -192,7 +308,8 @@ func (r *pageReader) dataPage(h *pageHeader, body []byte, name string) error {
 	}
 	r.rows, r.values = int(h.values), int(h.values)
 	if r.maxDef > 0 {
-		r.def = sized(r.def, r.rows)
+		r.defBuf = sized(r.defBuf, r.rows)
+		r.def = r.defBuf
 		if r.values, err = decodeBits(levels, r.def); err != nil {
 			return err
 		}
@@ -208,7 +325,8 @@ func (r *pageReader) valuesOf(h *pageHeader, name string) error {
 		if r.dictPage == nil {
 			return corrupt("a page refers to a dictionary that is not there")
 		}
-		r.indexes = sized(r.indexes, r.values+1)[:r.values]
+		r.indexBuf = sized(r.indexBuf, r.values+1)
+		r.indexes = r.indexBuf[:r.values]
 		if r.values == 0 {
 			return nil
 		}

@@ -31,8 +31,11 @@ type Source struct {
 	end  int64 // where the footer begins
 	sum  string
 	meta *footer
-	step int64 // bytes that are read at once, at most
+	step int64 // bytes that are read at once, at most: of copies
+	some int64 // and of pages
 	old  bool  // sizes of chunks may be wrong: PARQUET-816
+
+	places places
 }
 
 // OpenSource reads and checks the footer of a file of size bytes; name stands in
@@ -56,9 +59,10 @@ func OpenSource(name string, r io.ReaderAt, size int64) (s *Source, err error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(raw)
-	s = &Source{name: name, r: r, end: size - endBytes - int64(len(raw)), sum: hex.EncodeToString(sum[:]), meta: meta, step: copyBytes, old: shortSizes(meta.createdBy)}
+	s = &Source{name: name, r: r, end: size - endBytes - int64(len(raw)), sum: hex.EncodeToString(sum[:]), meta: meta, step: copyBytes, some: pageBytes, old: shortSizes(meta.createdBy)}
 	if far, ok := r.(storage.Distant); ok {
 		s.step = max(s.step, far.Distant().Split, distantBytes)
+		s.some = s.step
 	}
 	if err := s.check(); err != nil {
 		return nil, err

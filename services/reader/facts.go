@@ -176,11 +176,18 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		// (rule 17): packed pages understate the bytes of a row, the schema's fixed widths do not.
 		width := max(float64(travelling)/float64(max(task.Rows, 1)), blocks.Width(f.Pipeline.Source))
 		task.BlockRows = blocks.RowsPerBlock(width, min(f.BlockBytes, usualBlock))
-		if f.Pipeline.Late() && most > task.BlockRows && most <= blocks.RowsPerBlock(width, f.BlockBytes) {
-			task.BlockRows = most // a row group in one block need not be taken apart
+		if f.Pipeline.Late() && most > task.BlockRows {
+			task.BlockRows = evenly(most, blocks.RowsPerBlock(width, f.BlockBytes))
 		}
 	}
 	return nil
+}
+
+// evenly cuts a row group into the fewest blocks of at most so many rows, all alike: one
+// that comes whole is copied, and of pieces each becomes a row group.
+func evenly(rows, most int64) int64 {
+	pieces := (rows + most - 1) / most
+	return (rows + pieces - 1) / pieces
 }
 
 func (f *Facts) prunes(file *parquet.File, g int) string {

@@ -149,3 +149,10 @@ func TestInspectRefuses(t *testing.T) {
 		})
 	}
 }
+
+// Of columns that travel alone a row group comes whole if it fits, else in blocks all alike.
+func TestRowGroupsAreCutEvenly(t *testing.T) {
+	for _, c := range []struct{ rows, most, want int64 }{{100, 100, 100}, {101, 100, 51}, {1 << 20, 300_000, 1 << 18}, {7, 2, 2}, {1, 1 << 20, 1}} {
+		require.Equal(t, c.want, evenly(c.rows, c.most), "%d rows, at most %d", c.rows, c.most)
+	}
+}

@@ -69,11 +69,11 @@ func (l *late) complete(ctx context.Context, to *stitchedFile, j joined) error {
 	if j.rows == 0 {
 		return nil
 	}
-	x, of, err := l.extract(ctx, j.span, j.offsets)
+	x, err := l.extract(ctx, j.span, j.offsets)
 	if err != nil {
 		return err
 	}
-	if j.rows < leastGroup || j.rows*leastGather < of {
+	if j.rows < leastGroup || j.rows*leastGather < j.span.Rows() {
 		return l.loose(ctx, to, j, x)
 	}
 	for {
@@ -86,33 +86,32 @@ func (l *late) complete(ctx context.Context, to *stitchedFile, j joined) error {
 	}
 }
 
-// extract finds the rows of a block in the source, and how many their row group has.
-func (l *late) extract(ctx context.Context, span blocks.Span, offsets []uint32) (x extract, of int64, err error) {
+// extract finds the rows of a block in the source.
+func (l *late) extract(ctx context.Context, span blocks.Span, offsets []uint32) (x extract, err error) {
 	src, group, at, err := l.sources.find(ctx, span)
 	if err != nil {
-		return extract{}, 0, err
+		return extract{}, err
 	}
 	x = extract{src: src, group: group}
-	of = src.stitch.Rows(group)
 	switch {
-	case offsets == nil && at == 0 && span.Rows() == of:
-		return x, of, nil
+	case offsets == nil && at == 0 && span.Rows() == src.stitch.Rows(group):
+		return x, nil
 	case offsets != nil && at == 0:
 		x.rows = offsets
-		return x, of, nil
+		return x, nil
 	}
 	if offsets == nil {
 		x.rows = make([]uint32, span.Rows())
 		for i := range x.rows {
 			x.rows[i] = uint32(at) + uint32(i) //nolint:gosec // rows of a row group that the reader has read
 		}
-		return x, of, nil
+		return x, nil
 	}
 	x.rows = make([]uint32, len(offsets))
 	for i, o := range offsets {
 		x.rows[i] = uint32(at) + o //nolint:gosec // likewise
 	}
-	return x, of, nil
+	return x, nil
 }
 
 // stitch appends the rows as a row group of their own.

@@ -473,6 +473,36 @@ func TestLatePartsWaitForEachOther(t *testing.T) {
 	})
 }
 
+// Of a row group that is too large to wait for, parts go on together as soon as they make
+// a row group themselves; smaller ones are waited for.
+func TestPartsOfLargeGroupsGoOn(t *testing.T) {
+	b := array.NewInt64Builder(memory.DefaultAllocator)
+	const rows = 300_000
+	b.AppendValues(make([]int64, rows), nil)
+	batch := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "n", Type: arrow.PrimitiveTypes.Int64}}, nil), []arrow.Array{b.NewArray()}, rows)
+	part := func(i int64) keptPiece {
+		return keptPiece{span: blocks.Span{From: i * rows, To: (i + 1) * rows}, batch: batch}
+	}
+
+	large := int64(mostWaited/8*2) / rows * rows
+	var p parts
+	first := part(0)
+	size := first.size()
+	for i := range someParts / size {
+		require.Nil(t, p.add(groupOf{}, large, part(i)), "part %d of %d bytes", i, size)
+	}
+	all := p.add(groupOf{}, large, part(someParts/size))
+	require.Len(t, all, someParts/int(size)+1)
+	require.Empty(t, p.spans())
+	require.Zero(t, p.bytes)
+	releaseKept(all)
+
+	for i := range int64(5) {
+		require.Nil(t, p.add(groupOf{group: 1}, 6*rows, part(i)))
+	}
+	require.Len(t, p.add(groupOf{group: 1}, 6*rows, part(5)), 6, "the whole row group")
+}
+
 // What waits counts as memory, its offsets too: a set that has too much of it writes.
 func TestLatePartsKeepTheMemoryBound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(13, 14))

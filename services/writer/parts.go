@@ -16,18 +16,26 @@ import (
 // parts are blocks of row groups that have not come whole, of one file: a row group that
 // is too large for a block travels in several, and only together can its other columns
 // be copied. They wait until the last one is there, for the cut, or for others to need
-// their memory.
+// their memory. Of a row group that is too large to wait for, some are written together.
 type parts struct {
 	waiting map[groupOf][]keptPiece
 	order   []groupOf // of the first part of each
 	bytes   int64
 }
 
+// A row group that has more bytes in the blocks is not waited for: what is there of it is
+// written when it has so many, as a row group of its own.
+const (
+	mostWaited = 32 << 20
+	someParts  = 8 << 20
+)
+
 // groupOf is a row group of the source.
 type groupOf struct{ file, group int }
 
-// add keeps a block, taking a reference to its batch. It returns all blocks of its row
-// group, in order, when that is whole, else nil. The caller must release those.
+// add keeps a block of a row group of so many rows, taking a reference to its batch. It
+// returns the blocks of the row group, in order, when they should be written, else nil.
+// The caller must release those.
 func (p *parts) add(of groupOf, rows int64, k keptPiece) []keptPiece {
 	if p.waiting == nil {
 		p.waiting = map[groupOf][]keptPiece{}
@@ -41,10 +49,12 @@ func (p *parts) add(of groupOf, rows int64, k keptPiece) []keptPiece {
 	}
 	p.waiting[of] = append(p.waiting[of], k)
 	p.bytes += k.size()
+	var there, bytes int64
 	for _, k := range p.waiting[of] {
-		rows -= k.span.Rows()
+		there += k.span.Rows()
+		bytes += k.size()
 	}
-	if rows > 0 {
+	if there < rows && (bytes < someParts || bytes*rows <= mostWaited*there) {
 		return nil
 	}
 	return p.take(of)
@@ -193,16 +203,11 @@ func (f *stitchedFile) add(ctx context.Context, l *late, k keptPiece) error {
 	if k.span.Rows() == rows {
 		return l.complete(ctx, f, join([]keptPiece{k}))
 	}
-	whole := f.parts.add(of, rows, k)
-	if whole == nil {
-		return nil
-	}
-	defer releaseKept(whole)
-	return l.complete(ctx, f, join(whole))
+	return f.completeParts(ctx, l, f.parts.add(of, rows, k))
 }
 
-func (f *stitchedFile) completeGroup(ctx context.Context, l *late, of groupOf) error {
-	all := f.parts.take(of)
+// completeParts writes blocks of a row group, in order, and releases them.
+func (f *stitchedFile) completeParts(ctx context.Context, l *late, all []keptPiece) error {
 	defer releaseKept(all)
 	for _, run := range neighbours(all) {
 		if err := l.complete(ctx, f, join(run)); err != nil {

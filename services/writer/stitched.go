@@ -69,7 +69,7 @@ func (f *stitchedFile) Write(batch arrow.RecordBatch) error {
 // settle appends all that waits: for the rest of a row group, or to fill one.
 func (f *stitchedFile) settle(ctx context.Context, l *late) error {
 	for len(f.parts.order) > 0 {
-		if err := f.completeGroup(ctx, l, f.parts.order[0]); err != nil {
+		if err := f.completeParts(ctx, l, f.parts.take(f.parts.order[0])); err != nil {
 			return err
 		}
 	}
