@@ -44,7 +44,7 @@ help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), BASE (bench-diff), SPEC (profile), ROWS_LIST RUNS COMPARE_FLAGS (compare), MODEL (model), RULE (mutants), JOBS\n'
+	@printf '\nVariables: ROWS FILES (demo), N SEED (chaos), FUZZTIME (fuzz), BENCH BENCHTIME COUNT (bench), BASE (bench-diff), SPEC PROFILE_ROWS (profile), ROWS_LIST RUNS COMPARE_FLAGS (compare), MODEL (model), RULE (mutants), JOBS\n'
 
 .PHONY: build
 build: ## build bin/levada
@@ -134,6 +134,8 @@ bench-diff: ## compare the Go benchmarks (BENCH, COUNT) with those of BASE, in t
 .PHONY: profile
 profile: build ## run SPEC and say where its CPU time and its memory went; all of it is in .cache/profile
 	bin/levada run '$(SPEC)' --profile $(CACHE)/profile --no-progress
+	@printf '\nCPU time by step (PROFILE_ROWS=N of the source adds nanoseconds a row):\n\n'
+	@go run ./bench/budget -rows $(or $(PROFILE_ROWS),0) $(CACHE)/profile/cpu.pprof
 	go tool pprof -top -nodecount=40 bin/levada $(CACHE)/profile/cpu.pprof
 	go tool pprof -top -nodecount=20 -sample_index=alloc_space bin/levada $(CACHE)/profile/allocs.pprof
 	@printf '\nMore: go tool pprof -http=: %s/{cpu,allocs,block}.pprof; go tool trace %s/trace.out\n' $(CACHE)/profile $(CACHE)/profile

@@ -15,6 +15,9 @@ WAYS = {
     "levada-services": "nats-server, reader, transform and writer as processes, over TCP",
     "levada-services-x2": "the same with two of each",
 }
+# What nats-server and the services on this machine may take together is divided among
+# them, as somebody would who has one machine for all: MiB.
+SERVER_MEMORY, SERVICES_MEMORY = 256, 600
 RESUME = re.compile(r"run (\S+) is submitted")
 
 
@@ -61,10 +64,15 @@ class Levada:
         store = json.dumps(str(place.state / "store"))
         conf.write_text(f'listen: "127.0.0.1:{port}"\nmax_payload: 8MB\njetstream {{ store_dir: {store}, max_file_store: 64GB }}\n')
         each = 2 if self.name.endswith("x2") else 1
-        roles = [Process([self.binary, role, "--nats", url, "--log-level", "warn"]) for role in ("reader", "transform", "writer") for _ in range(each)]
+        memory = f"{SERVICES_MEMORY // (3 * each)}MiB"
+        roles = [
+            Process([self.binary, role, "--nats", url, "--log-level", "warn", "--memory", memory])
+            for role in ("reader", "transform", "writer")
+            for _ in range(each)
+        ]
         return Plan(
             main=Process([self.binary, *follow, "--nats", url]),
-            before=[Process([self.server, "-c", str(conf)], {"GOMEMLIMIT": "400MiB"}, port), *roles],
+            before=[Process([self.server, "-c", str(conf)], {"GOMEMLIMIT": f"{SERVER_MEMORY}MiB"}, port), *roles],
         )
 
 
