@@ -38,24 +38,25 @@ func (w *Writer) copy(ctx context.Context, s *Source, sp span) error {
 	return nil
 }
 
-// carry returns what the file says of n chunks of a row group from the leaf from on, with
-// their page indexes and bloom filters. Bounds of values are left out unless they are
+// carry returns what the file says of the chunks of some leaves of a row group, with
+// their page indexes and bloom filters: the indexes lie together in a file, and are read
+// together. Bounds of values are left out unless they are
 // known to be in the order of the type, and an index that contradicts the chunk is left
 // out, too: readers do without.
-func (s *Source) carry(group, from, n int) ([]outChunk, error) {
+func (s *Source) carry(group int, leaves []int) ([]outChunk, error) {
 	rg := &s.meta.groups[group]
-	out := make([]outChunk, n)
+	out := make([]outChunk, len(leaves))
 	var wanted []span
-	for i := range out {
+	for i, leaf := range leaves {
 		c := &out[i]
-		c.chunk = *rg.chunks[from+i]
+		c.chunk = *rg.chunks[leaf]
 		if s.holds(c.offsetIndex) && c.offsetIndex.n > 0 && c.offsetIndex.n <= maxIndex {
 			wanted = append(wanted, c.offsetIndex)
-			if s.meta.typeOrder[from+i] && s.holds(c.columnIndex) && c.columnIndex.n > 0 && c.columnIndex.n <= maxIndex {
+			if s.meta.typeOrder[leaf] && s.holds(c.columnIndex) && c.columnIndex.n > 0 && c.columnIndex.n <= maxIndex {
 				wanted = append(wanted, c.columnIndex)
 			}
 		}
-		if c.stats != nil && !s.meta.typeOrder[from+i] {
+		if c.stats != nil && !s.meta.typeOrder[leaf] {
 			st := *c.stats
 			st.lo, st.hi = nil, nil
 			c.stats = &st

@@ -39,7 +39,11 @@ func (w *Writer) encode(i int, rows int64, values []arrow.Array, st *stage) erro
 	if len(s.meta.leaves) != to-from {
 		return fmt.Errorf("a column of %d leaves became one of %d", to-from, len(s.meta.leaves))
 	}
-	if st.chunks, err = s.carry(0, 0, to-from); err != nil {
+	leaves := make([]int, to-from)
+	for leaf := range leaves {
+		leaves[leaf] = leaf
+	}
+	if st.chunks, err = s.carry(0, leaves); err != nil {
 		return err
 	}
 	end := int64(0)

@@ -16,11 +16,12 @@ import (
 // counter counts what is read.
 type counter struct {
 	io.ReaderAt
-	n atomic.Int64
+	n, reads atomic.Int64
 }
 
 func (c *counter) ReadAt(p []byte, at int64) (int, error) {
 	c.n.Add(int64(len(p)))
+	c.reads.Add(1)
 	return c.ReaderAt.ReadAt(p, at)
 }
 
@@ -76,4 +77,27 @@ func TestGatherPieces(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The page indexes of all columns that are copied are read together: over a network each
+// read is a request.
+func TestIndexesAreReadTogether(t *testing.T) {
+	fs := fields(flat())
+	b := batch(t, fs, 1000, 1, 100)
+	defer b.Release()
+	data := write(t, form{codec: forms()[0].codec}, b)
+	in := &counter{ReaderAt: bytes.NewReader(data)}
+	s, err := stitch.OpenSource("test.parquet", in, int64(len(data)))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	w := stitch.NewWriter(&out, layout(t, stitch.Options{Codec: codec(forms()[0].codec)}, fs...))
+	in.reads.Store(0)
+	g := all(s, 0, fs)
+	g.Columns[3] = stitch.Column{Values: []arrow.Array{b.Column(3)}} // what is copied need not be adjacent
+	require.NoError(t, w.Append(t.Context(), g))
+	require.EqualValues(t, 3, in.reads.Load(), "two pieces of chunks, and the indexes")
+	_, err = w.Close()
+	require.NoError(t, err)
+	read(t, out.Bytes()).Release()
+	checkPages(t, out.Bytes())
 }

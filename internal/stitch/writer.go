@@ -235,18 +235,9 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 		return context.Cause(ctx)
 	}
 	out := outGroup{rows: rows}
-	infos := make([]outChunk, 0, len(w.l.meta.leaves))
-	for i := range plans { // what may fail by the source comes before anything is written
-		p := &plans[i]
-		if p.source == nil {
-			infos = append(infos, w.stages[i].chunks...)
-			continue
-		}
-		chunks, err := p.source.carry(p.group, p.from, p.n)
-		if err != nil {
-			return p.source.wrap(p.group, p.column, err)
-		}
-		infos = append(infos, chunks...)
+	infos, err := w.chunks(plans) // what may fail by the source comes before anything is written
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -320,6 +311,47 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 	w.groups = append(w.groups, out)
 	w.rows += rows
 	return nil
+}
+
+// chunks is what the file will say of the chunks of a row group, in their order.
+func (w *Writer) chunks(plans []plan) ([]outChunk, error) {
+	infos := make([]outChunk, 0, len(w.l.meta.leaves))
+	type rowGroup struct {
+		source *Source
+		group  int
+	}
+	type share struct {
+		of     *plan
+		leaves []int // of the source
+		places []int // in infos
+	}
+	shares := map[rowGroup]*share{}
+	for i := range plans {
+		p := &plans[i]
+		if p.source == nil {
+			infos = append(infos, w.stages[i].chunks...)
+			continue
+		}
+		from := shares[rowGroup{p.source, p.group}]
+		if from == nil {
+			from = &share{of: p}
+			shares[rowGroup{p.source, p.group}] = from
+		}
+		for leaf := range p.n {
+			from.leaves, from.places = append(from.leaves, p.from+leaf), append(from.places, len(infos))
+			infos = append(infos, outChunk{})
+		}
+	}
+	for g, from := range shares {
+		chunks, err := g.source.carry(g.group, from.leaves)
+		if err != nil {
+			return nil, g.source.wrap(g.group, from.of.column, err)
+		}
+		for i, at := range from.places {
+			infos[at] = chunks[i]
+		}
+	}
+	return infos, nil
 }
 
 // sorting returns the columns by which the rows are still in order: those of the source,
