@@ -54,17 +54,46 @@ class Cells:
 
 
 def write(out: pathlib.Path, results: dict, text: str) -> None:
+    """Writes the page in out, what stands beside it, and the summary in the README above, if that has a place for it."""
     where = out / "performance"
     where.mkdir(parents=True, exist_ok=True)
     (where / "compare.json").write_text(json.dumps(results, indent=1) + "\n")
     plots.write(where, Cells(results))
     path = out / "performance.md"
-    page = path.read_text() if path.exists() else SKELETON
+    path.write_text(replaced(path, path.read_text() if path.exists() else SKELETON, text))
+    readme = out.parent / "README.md"
+    if readme.exists() and BEGIN in (before := readme.read_text()):
+        readme.write_text(replaced(readme, before, summary(results)))
+
+
+def replaced(path: pathlib.Path, page: str, text: str) -> str:
     if page.count(BEGIN) != 1 or page.count(END) != 1:
         raise SystemExit(f"{path} needs one {BEGIN} and one {END}")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+    return f"{before}{BEGIN}\n{text}{END}{after}"
+
+
+def summary(results: dict) -> str:
+    """A line for each system: wall, CPU and peak of each job over a table, 6 M rows if that was measured."""
+    cells = Cells(results)
+    todo = [j for j in cells.jobs if jobs.ALL[j].reads_table]
+    rows = sorted({r for j in todo for r in cells.rows(j)}, key=lambda r: (r != M6, -r))
+    if not rows:
+        return ""
+    of, m = rows[0], results["machine"]
+    lines = [
+        f"| {short(of)} rows, {m['cores']} cores; wall s / CPU s / peak MiB | {' | '.join(f'{j}: {jobs.ALL[j].does}' for j in todo)} |",
+        "|---|" + "---|" * len(todo),
+    ]
+    for system in cells.systems:
+        figures = []
+        for job in todo:
+            wall, cpu, peak = (cells.median(of, job, system, figure) for figure in ("wall", "cpu", "peak"))
+            figures.append("" if wall is None else f"{plain(wall)} / {plain(cpu)} / {peak / 2**20:,.0f}")
+        if any(figures):
+            lines.append(f"| {system} | {' | '.join(figures)} |")
+    return "\n".join(lines) + "\n"
 
 
 def text(results: dict) -> str:

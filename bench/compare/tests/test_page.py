@@ -81,3 +81,14 @@ class Page(unittest.TestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+    def test_puts_a_summary_into_the_readme(self):
+        with tempfile.TemporaryDirectory() as name:
+            readme = pathlib.Path(name) / "README.md"
+            readme.write_text(f"# Project\n\n{page.BEGIN}\n{page.END}\nmore\n")
+            page.write(pathlib.Path(name) / "docs", RESULTS, "new\n")
+            text = readme.read_text()
+        self.assertTrue(text.startswith("# Project\n\n") and text.endswith(f"{page.END}\nmore\n"), text)
+        self.assertIn("| 6 M rows, 2 cores; wall s / CPU s / peak MiB | w2: add z", text)
+        self.assertIn("| levada-fused | 0.50 / 0.60 / 100 |\n", text)
+        self.assertNotIn("daft", text)
