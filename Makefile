@@ -145,6 +145,10 @@ compare: build $(COMPARE)/nats-server $(COMPARE)/.systems ## measure Levada besi
 	PYTHONPATH=bench $(COMPARE)/venv/bin/python -m compare --rows $(ROWS_LIST) --runs $(RUNS) --work $(COMPARE)/work \
 	  --levada bin/levada --nats-server $(COMPARE)/nats-server --out docs $(COMPARE_FLAGS)
 
+.PHONY: compare-settings
+compare-settings: build $(COMPARE)/.ready ## measure what each setting of Levada costs (RUNS, COMPARE_FLAGS); writes docs/performance.md
+	PYTHONPATH=bench $(COMPARE)/venv/bin/python -m compare.settings --runs $(RUNS) --work $(COMPARE)/work --levada bin/levada --out docs $(COMPARE_FLAGS)
+
 .PHONY: compare-smoke
 compare-smoke: build $(COMPARE)/nats-server $(COMPARE)/.ready ## try the comparison: its tests, and Levada beside DuckDB on 100,000 rows; writes nothing outside .cache
 	cd bench && ../$(COMPARE)/venv/bin/python -m unittest discover -t . -s compare/tests

@@ -66,12 +66,12 @@ def write(out: pathlib.Path, results: dict, text: str) -> None:
         readme.write_text(replaced(readme, before, summary(results)))
 
 
-def replaced(path: pathlib.Path, page: str, text: str) -> str:
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise SystemExit(f"{path} needs one {BEGIN} and one {END}")
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{text}{END}{after}"
+def replaced(path: pathlib.Path, page: str, text: str, begin: str = BEGIN, end: str = END) -> str:
+    if page.count(begin) != 1 or page.count(end) != 1:
+        raise SystemExit(f"{path} needs one {begin} and one {end}")
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 def summary(results: dict) -> str:
