@@ -158,6 +158,9 @@ func (c *callNode) bounds(stats statistics) bounds {
 	}
 	own.kind = c.kind
 	own.null = own.null || result.null
+	if c.lenient {
+		own.null, own.fails = own.null || own.fails, false
+	}
 	own.fails = own.fails || result.fails
 	return own
 }

@@ -3,6 +3,7 @@ package expr
 import (
 	"math"
 	"strconv"
+	"unicode/utf8"
 )
 
 // castStrings makes a kernel of a strict reading of text: what does not parse
@@ -89,6 +90,20 @@ func stringsToBools(f *frame, out *vector, live *mask, args []*vector) {
 	}
 }
 
+// bytesToStrings is string(bytes).
+func bytesToStrings(f *frame, out *vector, live *mask, args []*vector) {
+	for i, s := range args[0].strs[:f.n] {
+		out.strs[i] = ""
+		switch {
+		case !live.has(i):
+		case utf8.ValidString(s):
+			out.strs[i] = s
+		default:
+			f.fail(i, ErrCast)
+		}
+	}
+}
+
 func boolsToStrings(f *frame, out *vector, _ *mask, args []*vector) {
 	for i := range f.n {
 		if args[0].bits.has(i) {
@@ -151,3 +166,32 @@ func formatFloat(dst []byte, x float64) ([]byte, bool) {
 }
 
 func formatDuration(dst []byte, d int64) ([]byte, bool) { return appendDuration(dst, d), true }
+
+// lenientCasts makes a try_ form of every cast that can fail.
+func lenientCasts(casts []function) (lenient []function) {
+	examples := map[string][]example{
+		"int":       {{`try_int("12")`, "12"}, {"try_int(country)", "null"}},
+		"double":    {{`try_double("1.5")`, "1.5"}, {"try_double(country)", "null"}},
+		"string":    {{"try_string(visits)", `"3"`}},
+		"bool":      {{"try_bool(country)", "null"}},
+		"timestamp": {{"try_timestamp(country)", "null"}},
+		"duration":  {{`try_duration("90s")`, `duration("1m30s")`}, {"try_duration(country)", "null"}},
+	}
+	for _, f := range casts {
+		if f.fails == "" {
+			continue
+		}
+		try := function{
+			name: "try_" + f.name, form: "try_" + f.form, in: inCasts,
+			doc:      "As " + f.name + ", but null where it fails.",
+			nulls:    "null if a is null, and where " + f.name + " fails",
+			examples: examples[f.name], slow: f.slow,
+		}
+		for _, s := range f.signatures {
+			s.lenient = true
+			try.signatures = append(try.signatures, s)
+		}
+		lenient = append(lenient, try)
+	}
+	return lenient
+}

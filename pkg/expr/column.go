@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"math"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -16,13 +17,15 @@ func columnKind(dt arrow.DataType) (kind, bool) {
 		return kindInt, true
 	case arrow.FLOAT16, arrow.FLOAT32, arrow.FLOAT64:
 		return kindDouble, true
-	case arrow.STRING, arrow.LARGE_STRING:
+	case arrow.STRING, arrow.LARGE_STRING, arrow.STRING_VIEW:
 		return kindString, true
+	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW, arrow.FIXED_SIZE_BINARY:
+		return kindBytes, true
 	case arrow.BOOL:
 		return kindBool, true
 	case arrow.TIMESTAMP, arrow.DATE32, arrow.DATE64:
 		return kindTimestamp, true
-	case arrow.DURATION:
+	case arrow.DURATION, arrow.TIME32, arrow.TIME64:
 		return kindDuration, true
 	case arrow.DICTIONARY:
 		if d, ok := dt.(*arrow.DictionaryType); ok {
@@ -38,20 +41,14 @@ func columnKind(dt arrow.DataType) (kind, bool) {
 // columnAdvice is what to do about a column of a type the language does not know.
 func columnAdvice(dt arrow.DataType) string {
 	switch dt.ID() { //nolint:exhaustive // the default suits the rest
-	case arrow.STRING_VIEW:
-		return "write the column as utf8"
 	case arrow.DECIMAL32, arrow.DECIMAL64, arrow.DECIMAL128, arrow.DECIMAL256:
 		return "write the column as double, or as int64 of the smallest unit"
-	case arrow.TIME32, arrow.TIME64:
-		return "write the column as int64 or as timestamp"
-	case arrow.BINARY, arrow.LARGE_BINARY, arrow.BINARY_VIEW, arrow.FIXED_SIZE_BINARY:
-		return "write the column as utf8 if it holds text"
 	case arrow.STRUCT, arrow.LIST, arrow.LARGE_LIST, arrow.FIXED_SIZE_LIST, arrow.LIST_VIEW, arrow.LARGE_LIST_VIEW, arrow.MAP:
 		return "flatten the column where it is written"
 	case arrow.DICTIONARY:
 		return "write the column without the dictionary"
 	}
-	return "write the column as one of int64, double, utf8, bool, timestamp, duration"
+	return "write the column as one of int64, double, utf8, binary, bool, timestamp, duration"
 }
 
 // column is a column that the expression reads.
@@ -92,7 +89,7 @@ func (c *column) aliased() bool {
 	switch c.typ.(type) {
 	case *arrow.Int64Type, *arrow.Float64Type:
 		return true
-	case *arrow.TimestampType, *arrow.DurationType:
+	case *arrow.TimestampType, *arrow.DurationType, *arrow.Time64Type:
 		return unitOf(c.typ) == arrow.Microsecond
 	}
 	return false
@@ -135,6 +132,7 @@ func (c *columnNode) eval(f *frame, active *mask) *vector {
 		for w := range bad {
 			bad[w] = s.bad[w] & active[w]
 		}
+		f.operation = strconv.Quote(c.column.name)
 		f.failAll(&bad, c.column.err)
 	}
 	return v
@@ -191,6 +189,31 @@ func (s *columnState) load(f *frame, v *vector) {
 		viewStrings(v.strs, a.ValueOffsets()[lo:hi+1], a.Data().Buffers()[2])
 	case *array.LargeString:
 		viewStrings(v.strs, a.ValueOffsets()[lo:hi+1], a.Data().Buffers()[2])
+	case *array.Binary:
+		viewStrings(v.strs, a.ValueOffsets()[lo:hi+1], a.Data().Buffers()[2])
+	case *array.LargeBinary:
+		viewStrings(v.strs, a.ValueOffsets()[lo:hi+1], a.Data().Buffers()[2])
+	case *array.StringView:
+		for i := range f.n {
+			v.strs[i] = ""
+			if !v.nulls || v.valid.has(i) { // what lies under a null may point anywhere
+				v.strs[i] = a.Value(lo + i)
+			}
+		}
+	case *array.BinaryView:
+		for i := range f.n {
+			v.strs[i] = ""
+			if !v.nulls || v.valid.has(i) {
+				v.strs[i] = stringOf(a.Value(lo + i))
+			}
+		}
+	case *array.FixedSizeBinary:
+		for i := range f.n {
+			v.strs[i] = ""
+			if !v.nulls || v.valid.has(i) {
+				v.strs[i] = stringOf(a.Value(lo + i))
+			}
+		}
 	case *array.Dictionary:
 		s.loadDictionary(f, v, a)
 	case *array.Timestamp:
@@ -198,6 +221,14 @@ func (s *columnState) load(f *frame, v *vector) {
 		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
 	case *array.Duration:
 		src := arrow.DurationTraits.CastToBytes(a.DurationValues()[lo:hi])
+		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
+	case *array.Time32:
+		for i, x := range a.Time32Values()[lo:hi] {
+			v.ints[i] = int64(x)
+		}
+		s.loadTime(f, v, v.ints[:f.n], unitOf(a.DataType()))
+	case *array.Time64:
+		src := arrow.Time64Traits.CastToBytes(a.Time64Values()[lo:hi])
 		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
 	case *array.Date32:
 		const day = 24 * 60 * 60 * 1_000_000

@@ -117,6 +117,8 @@ func (c *compiler) literal(e ast.Expr) operand {
 		o.kind, v.floats = kindDouble, []float64{float64(x)}
 	case types.String:
 		o.kind, v.strs = kindString, []string{string(x)}
+	case types.Bytes:
+		o.kind, v.strs = kindBytes, []string{string(x)}
 	case types.Bool:
 		o.kind, v.bits = kindBool, new(mask)
 		if x {
@@ -154,13 +156,13 @@ func (c *compiler) call(at int64, f *function, args []operand) (operand, *proble
 			return folded, p
 		}
 	}
-	return c.apply(at, s, args, constant)
+	return c.apply(at, f, s, args, constant)
 }
 
 // fold computes an operation on constants. The result has no constant if it is null.
 func (c *compiler) fold(at int64, f *function, s *signature, args []operand) (operand, *problem) {
 	once := &compiler{reading: c.reading}
-	o, p := once.apply(at, s, slices.Clone(args), true)
+	o, p := once.apply(at, f, s, slices.Clone(args), true)
 	if p != nil {
 		return operand{}, p
 	}
@@ -193,7 +195,7 @@ func constantHint(f *function) string {
 
 // apply makes the node of an operation. spread makes vectors of all constants,
 // for an operation on nothing else.
-func (c *compiler) apply(at int64, s *signature, args []operand, spread bool) (operand, *problem) {
+func (c *compiler) apply(at int64, f *function, s *signature, args []operand, spread bool) (operand, *problem) {
 	for i := range args {
 		if i < len(s.args) && s.args[i] == kindDouble && args[i].kind == kindInt {
 			args[i] = c.widen(args[i])
@@ -214,8 +216,8 @@ func (c *compiler) apply(at int64, s *signature, args []operand, spread bool) (o
 			return operand{}, wrong
 		}
 	}
-	n := &callNode{kind: s.result, kernel: p.kernel, derive: p.bounds, fallible: len(p.errs) > 0}
-	o := operand{node: n, kind: s.result, at: at}
+	n := &callNode{name: f.name, kind: s.result, kernel: p.kernel, derive: p.bounds, fallible: len(p.errs) > 0, lenient: s.lenient && len(p.errs) > 0}
+	o := operand{node: n, kind: s.result, at: at, nullable: n.lenient}
 	for _, a := range p.args {
 		if spread || !s.scalars {
 			a = c.spread(a)
@@ -241,7 +243,7 @@ func (c *compiler) widen(a operand) operand {
 	}
 	// A register that nobody has had: the operands after a are compiled already,
 	// and what they work in was free then.
-	n := &callNode{kind: kindDouble, kernel: widenInts, args: []node{a.node}, derive: widenBounds, register: c.fresh(kindDouble)}
+	n := &callNode{name: "double", kind: kindDouble, kernel: widenInts, args: []node{a.node}, derive: widenBounds, register: c.fresh(kindDouble)}
 	c.release(a)
 	a.node, a.kind, a.register = n, kindDouble, n.register
 	return a

@@ -19,6 +19,9 @@ var (
 	// ErrPattern is the error of a row whose regular expression, read from a
 	// column, is malformed or too long. A malformed constant is a compile error.
 	ErrPattern = errors.New("malformed regular expression")
+	// ErrArgument is the error of a row in which an operand lies outside of what
+	// the function takes: a negative shift.
+	ErrArgument = errors.New("operand out of range")
 	// ErrTooLong is the error of a row in which a string grows past MaxStringBytes.
 	ErrTooLong = errors.New("string too long")
 )
@@ -36,9 +39,16 @@ var (
 // RowError says that the expression has no value in one row. The row's slot in
 // the result is null.
 type RowError struct {
-	Row int   // in the batch given to Eval, from 0
-	Err error // one of the sentinels of this package; never carries a value
+	Row       int    // in the batch given to Eval, from 0
+	Operation string // the function or operator that failed, as "/" or "int"; of a column that cannot be read: its name, quoted
+	Err       error  // one of the sentinels of this package; never carries a value
 }
+
+// Error names the operation and the reason.
+func (e RowError) Error() string { return e.Operation + ": " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e RowError) Unwrap() error { return e.Err }
 
 // Error is what Compile returns for an expression it refuses: where, what, and
 // what to do.

@@ -74,7 +74,7 @@ func TestThreeValuedLogic(t *testing.T) {
 func TestErrorsOfWhatIsNotNeededDoNotCount(t *testing.T) {
 	mem := checked(t)
 	b := jsonBatch(t, mem, `[{"x":0,"y":0.0}, {"x":2,"y":4.0}, {"y":0.0}, {"x":5}]`, field("x", arrow.PrimitiveTypes.Int64), field("y", arrow.PrimitiveTypes.Float64))
-	byZero := []expr.RowError{{Row: 0, Err: expr.ErrDivideByZero}}
+	byZero := []expr.RowError{{Row: 0, Operation: "/", Err: expr.ErrDivideByZero}}
 
 	values, failed := evaluate(t, mem, "10 / x", b)
 	require.Equal(t, []any{nil, 5.0, nil, 2.0}, values)
@@ -93,18 +93,18 @@ func TestErrorsOfWhatIsNotNeededDoNotCount(t *testing.T) {
 
 	values, failed = evaluate(t, mem, "coalesce(x, int(1 / y))", b)
 	require.Equal(t, []any{int64(0), int64(2), nil, int64(5)}, values)
-	require.Equal(t, []expr.RowError{{Row: 2, Err: expr.ErrDivideByZero}}, failed)
+	require.Equal(t, []expr.RowError{{Row: 2, Operation: "/", Err: expr.ErrDivideByZero}}, failed)
 
 	values, failed = evaluate(t, mem, "1 / y + x", b)
 	require.Equal(t, []any{nil, 2.25, nil, nil}, values)
-	require.Equal(t, []expr.RowError{{Row: 0, Err: expr.ErrDivideByZero}, {Row: 2, Err: expr.ErrDivideByZero}}, failed, "x is null in row 2: 1 / y fails there all the same")
+	require.Equal(t, []expr.RowError{{Row: 0, Operation: "/", Err: expr.ErrDivideByZero}, {Row: 2, Operation: "/", Err: expr.ErrDivideByZero}}, failed, "x is null in row 2: 1 / y fails there all the same")
 }
 
 func TestARowFailsOnceAndRowsComeInOrder(t *testing.T) {
 	mem := checked(t)
 	b := jsonBatch(t, mem, `[{"x":0,"s":"a"}, {"x":1,"s":"b"}, {"x":0,"s":"3"}]`, field("x", arrow.PrimitiveTypes.Int64), field("s", arrow.BinaryTypes.String))
 	_, failed := evaluate(t, mem, "int(s) + 1 % x", b)
-	require.Equal(t, []expr.RowError{{Row: 0, Err: expr.ErrCast}, {Row: 1, Err: expr.ErrCast}, {Row: 2, Err: expr.ErrDivideByZero}}, failed)
+	require.Equal(t, []expr.RowError{{Row: 0, Operation: "int", Err: expr.ErrCast}, {Row: 1, Operation: "int", Err: expr.ErrCast}, {Row: 2, Operation: "%", Err: expr.ErrDivideByZero}}, failed)
 }
 
 func TestNumbersBeyondTheRange(t *testing.T) {
@@ -113,7 +113,7 @@ func TestNumbersBeyondTheRange(t *testing.T) {
 		field("u", arrow.PrimitiveTypes.Uint64), field("t", arrow.FixedWidthTypes.Date32))
 	values, failed := evaluate(t, mem, "u", b)
 	require.Equal(t, []any{int64(math.MaxInt64), nil, nil, nil}, values)
-	require.Equal(t, []expr.RowError{{Row: 1, Err: expr.ErrOverflow}, {Row: 2, Err: expr.ErrOverflow}}, failed)
+	require.Equal(t, []expr.RowError{{Row: 1, Operation: `"u"`, Err: expr.ErrOverflow}, {Row: 2, Operation: `"u"`, Err: expr.ErrOverflow}}, failed)
 	_, failed = evaluate(t, mem, "isNull(u)", b)
 	require.Len(t, failed, 2)
 	values, failed = evaluate(t, mem, "isNull(t) || u > 0", b)
@@ -145,7 +145,7 @@ func TestStringsAreBounded(t *testing.T) {
 	got, failed, err := compile(t, "s + s + s + s + s + s", batch.Schema()).Eval(t.Context(), mem, few)
 	require.NoError(t, err)
 	defer got.Release()
-	require.Equal(t, []expr.RowError{{Row: 0, Err: expr.ErrTooLong}, {Row: 1, Err: expr.ErrTooLong}}, failed)
+	require.Equal(t, []expr.RowError{{Row: 0, Operation: "+", Err: expr.ErrTooLong}, {Row: 1, Operation: "+", Err: expr.ErrTooLong}}, failed)
 }
 
 func TestPatternsFromAColumn(t *testing.T) {
@@ -153,7 +153,7 @@ func TestPatternsFromAColumn(t *testing.T) {
 	b := jsonBatch(t, mem, `[{"s":"abc","p":"b"}, {"s":"abc","p":"^b"}, {"s":"abc","p":"("}, {"s":"abc"}]`, field("s", arrow.BinaryTypes.String), field("p", arrow.BinaryTypes.String))
 	values, failed := evaluate(t, mem, "s.matches(p)", b)
 	require.Equal(t, []any{true, false, nil, nil}, values)
-	require.Equal(t, []expr.RowError{{Row: 2, Err: expr.ErrPattern}}, failed)
+	require.Equal(t, []expr.RowError{{Row: 2, Operation: "matches", Err: expr.ErrPattern}}, failed)
 }
 
 func TestNullsInADictionaryAreNulls(t *testing.T) {

@@ -45,6 +45,10 @@ type frame struct {
 	errs   []RowError
 	err    error // ends the evaluation of the batch
 
+	operation string // the name of the function at work, for its row errors
+	lenient   bool   // a failure of the kernel under way is a null
+	excused   mask   // the rows in which it would have failed
+
 	text     text
 	patterns map[string]*regexp.Regexp
 }
@@ -95,11 +99,30 @@ func (f *frame) begin(lo, n int) {
 
 // fail records that row i of the chunk has failed. The first error of a row stands.
 func (f *frame) fail(i int, err error) {
+	if f.lenient {
+		f.excused.set(i)
+		return
+	}
 	if f.failed.has(i) {
 		return
 	}
 	f.failed.set(i)
-	f.errs = append(f.errs, RowError{Row: f.lo + i, Err: err})
+	f.errs = append(f.errs, RowError{Row: f.lo + i, Operation: f.operation, Err: err})
+}
+
+// excuse makes nulls of out where the kernel that has just run would have failed.
+func (f *frame) excuse(out *vector) {
+	f.lenient = false
+	if f.excused.empty() {
+		return
+	}
+	if !out.nulls {
+		*out.valid, out.nulls = *allValid, true
+	}
+	for w := range out.valid {
+		out.valid[w] &^= f.excused[w]
+	}
+	f.excused = mask{}
 }
 
 // failAll records the error for every row of m.
@@ -132,6 +155,7 @@ func (f *frame) forget() {
 	clear(f.args[:cap(f.args)])
 	f.args = f.args[:0]
 	f.errs, f.err = nil, nil
+	f.lenient, f.excused = false, mask{} // of a kernel that has panicked
 	f.text.reset()
 }
 

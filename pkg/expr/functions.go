@@ -20,7 +20,7 @@ func functions() []function {
 	byZero := []error{ErrDivideByZero}
 	cast := []error{ErrCast}
 
-	compared := kinds(kindInt, kindDouble, kindString, kindTimestamp, kindDuration)
+	compared := kinds(kindInt, kindDouble, kindString, kindBytes, kindTimestamp, kindDuration)
 	anyKind := valueKinds[:]
 
 	// comparison is the signatures of <, <=, > and >=; with bools of == and !=.
@@ -277,12 +277,13 @@ func functions() []function {
 		},
 		{
 			name: "string", form: "string(a)", in: inCasts,
-			doc:   "Digits of an int; the shortest digits that read back as the same double, as in JSON; true or false; a timestamp in RFC 3339, in UTC; a duration in seconds.",
-			fails: "for a timestamp outside of the years 0 to 9999",
+			doc:   "Digits of an int; the shortest digits that read back as the same double, as in JSON; true or false; a timestamp in RFC 3339, in UTC; a duration in seconds; bytes as the UTF-8 that they are.",
+			fails: "for a timestamp outside of the years 0 to 9999; for bytes that are not UTF-8",
 			signatures: []signature{
 				{args: kinds(kindString), result: kindString, identity: true},
 				{args: kinds(kindInt), result: kindString, kernel: formatted(intsOf, formatInt)},
 				{args: kinds(kindDouble), result: kindString, kernel: formatted(floatsOf, formatFloat)},
+				{args: kinds(kindBytes), result: kindString, kernel: bytesToStrings, errs: cast},
 				{args: kinds(kindBool), result: kindString, kernel: boolsToStrings},
 				{args: kinds(kindTimestamp), result: kindString, kernel: formatted(intsOf, appendTimestamp), errs: cast},
 				{args: kinds(kindDuration), result: kindString, kernel: formatted(intsOf, formatDuration)},
@@ -293,6 +294,15 @@ func functions() []function {
 				{"string(at)", `"2024-02-29T10:30:00Z"`},
 				{`string(duration("1h") + duration("500ms"))`, `"3600.5s"`},
 			},
+		},
+		{
+			name: "bytes", form: "bytes(a)", in: inCasts,
+			doc: "The bytes of a text, in UTF-8.",
+			signatures: []signature{
+				{args: kinds(kindBytes), result: kindBytes, identity: true},
+				{args: kinds(kindString), result: kindBytes, kernel: mapStrings(func(_ *frame, s string) string { return s })},
+			},
+			examples: []example{{`bytes("olá")`, `b"olá"`}},
 		},
 		{
 			name: "bool", form: "bool(a)", in: inCasts,
@@ -365,7 +375,7 @@ func functions() []function {
 			}),
 			examples: []example{{"max(visits, 5)", "5"}},
 		},
-		rounding("round", "The nearest whole number; halves go away from zero.", math.Round, []example{{"round(amount)", "13.0"}, {"round(-0.5)", "-1.0"}}),
+		roundingToDigits(),
 		rounding("floor", "The next whole number below.", math.Floor, []example{{"floor(amount)", "12.0"}}),
 		rounding("ceil", "The next whole number above.", math.Ceil, []example{{"ceil(amount)", "13.0"}}),
 	}
@@ -373,9 +383,12 @@ func functions() []function {
 	texts := []function{
 		{
 			name: "size", form: "size(a)", in: inText, method: true,
-			doc:        "The number of Unicode characters (code points).",
-			signatures: []signature{{args: kinds(kindString), result: kindInt, kernel: sizeOf, bounds: within(0, math.MaxInt64)}},
-			examples:   []example{{"size(country)", "2"}, {`"olá".size()`, "3"}},
+			doc: "The number of Unicode characters (code points) of a text; of bytes, how many there are.",
+			signatures: []signature{
+				{args: kinds(kindString), result: kindInt, kernel: sizeOf, bounds: within(0, math.MaxInt64)},
+				{args: kinds(kindBytes), result: kindInt, kernel: bytesSizeOf, bounds: within(0, math.MaxInt64)},
+			},
+			examples: []example{{"size(country)", "2"}, {`"olá".size()`, "3"}},
 		},
 		{
 			name: "lower", form: "lower(a)", in: inText, method: true,
@@ -432,14 +445,18 @@ func functions() []function {
 	}
 
 	times := []function{
-		part("year", "The year, in UTC.", yearOf, partBounds(yearOf), "2024"),
-		part("month", "The month, from 1 to 12, in UTC.", monthOf, within(1, 12), "2"),
-		part("day", "The day of the month, from 1 to 31, in UTC.", dayOf, within(1, 31), "29"),
-		part("hour", "The hour, from 0 to 23, in UTC.", hourOf, within(0, 23), "10"),
+		part("year", "The year.", yearOf, partBounds(yearOf), "2024"),
+		part("month", "The month, from 1 to 12.", monthOf, within(1, 12), "2"),
+		part("day", "The day of the month, from 1 to 31.", dayOf, within(1, 31), "29"),
+		part("hour", "The hour, from 0 to 23.", hourOf, within(0, 23), "10"),
 		part("minute", "The minute, from 0 to 59.", minuteOf, within(0, 59), "30"),
 		part("second", "The second, from 0 to 59.", secondOf, within(0, 59), "0"),
 	}
-	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times)
+	casts = slices.Concat(casts, lenientCasts(casts))
+	numbers = slices.Concat(numbers, numberFunctions())
+	texts = slices.Concat(texts, textFunctions())
+	times = slices.Concat(times, moreParts(), timeFunctions())
+	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions())
 }
 
 // byStorage picks the kernel for a kind.
@@ -471,29 +488,29 @@ func rounding(name, doc string, fn func(float64) float64, examples []example) fu
 	}
 }
 
-// part is the entry of a part of a timestamp.
-func part(name, doc string, fn func(int64) int64, b func([]bounds) bounds, result string) function {
-	return function{
-		name: name, form: name + "(a)", in: inTime, method: true, doc: doc,
-		signatures: []signature{{args: []kind{kindTimestamp}, result: kindInt, kernel: partOf(fn), bounds: b}},
-		examples:   []example{{name + "(at)", result}},
-	}
-}
-
 // prepareMatches compiles a pattern that is constant.
 func prepareMatches(s *signature, args []operand) (prepared, *problem) {
 	pattern := args[1].constant
 	if pattern == nil {
 		return prepared{kernel: matchColumn, args: args, errs: s.errs}, nil
 	}
-	compiled, err := regexp.Compile(pattern.vector.strs[0])
+	compiled, p := compilePattern(args[1].at, pattern.vector.strs[0])
+	if p != nil {
+		return prepared{}, p
+	}
+	return prepared{kernel: matchConstant(compiled), args: args[:1]}, nil
+}
+
+// compilePattern compiles a constant pattern.
+func compilePattern(at int64, pattern string) (*regexp.Regexp, *problem) {
+	compiled, err := regexp.Compile(pattern)
 	if err != nil {
-		return prepared{}, &problem{
-			at: args[1].at, msg: "malformed regular expression: " + patternError(err),
+		return nil, &problem{
+			at: at, msg: "malformed regular expression: " + patternError(err),
 			hint: `the syntax is RE2's; a raw string, r"\d+", keeps backslashes as they are`,
 		}
 	}
-	return prepared{kernel: matchConstant(compiled), args: args[:1]}, nil
+	return compiled, nil
 }
 
 // patternError is the error of regexp without its prefix.
@@ -529,7 +546,7 @@ func prepareMember(_ *signature, args []operand) (prepared, *problem) {
 			ints = append(ints, v.ints[0])
 		case k == kindDouble:
 			floats = append(floats, v.floats[0])
-		case k == kindString:
+		case k.storage() == storeStrings:
 			strs = append(strs, v.strs[0])
 		default:
 			bools = append(bools, v.bits.has(0))

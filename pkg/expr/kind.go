@@ -9,10 +9,11 @@ import (
 type kind uint8
 
 const (
-	kindInvalid kind = iota // what the checker knows and the language does not: uint, bytes, map
+	kindInvalid kind = iota // what the checker knows and the language does not: uint, map
 	kindInt
 	kindDouble
 	kindString
+	kindBytes
 	kindBool
 	kindTimestamp // microseconds since 1970-01-01T00:00:00Z
 	kindDuration  // microseconds
@@ -21,7 +22,7 @@ const (
 )
 
 // valueKinds are the kinds a column, or a result, can have.
-var valueKinds = [...]kind{kindInt, kindDouble, kindString, kindBool, kindTimestamp, kindDuration}
+var valueKinds = [...]kind{kindInt, kindDouble, kindString, kindBytes, kindBool, kindTimestamp, kindDuration}
 
 func (k kind) String() string {
 	switch k {
@@ -31,6 +32,8 @@ func (k kind) String() string {
 		return "double"
 	case kindString:
 		return "string"
+	case kindBytes:
+		return "bytes"
 	case kindBool:
 		return "bool"
 	case kindTimestamp:
@@ -61,7 +64,7 @@ func (k kind) storage() storage {
 	switch k {
 	case kindDouble:
 		return storeFloats
-	case kindString:
+	case kindString, kindBytes:
 		return storeStrings
 	case kindBool:
 		return storeBits
@@ -78,6 +81,8 @@ func (k kind) celType() *types.Type {
 		return types.DoubleType
 	case kindString:
 		return types.StringType
+	case kindBytes:
+		return types.BytesType
 	case kindBool:
 		return types.BoolType
 	case kindTimestamp:
@@ -105,6 +110,8 @@ func kindOf(t *types.Type) kind {
 		return kindDouble
 	case types.StringKind:
 		return kindString
+	case types.BytesKind:
+		return kindBytes
 	case types.BoolKind:
 		return kindBool
 	case types.TimestampKind:
@@ -128,6 +135,8 @@ func (k kind) arrowType() arrow.DataType {
 		return arrow.PrimitiveTypes.Float64
 	case kindString:
 		return arrow.BinaryTypes.String
+	case kindBytes:
+		return arrow.BinaryTypes.Binary
 	case kindBool:
 		return arrow.FixedWidthTypes.Boolean
 	case kindTimestamp:

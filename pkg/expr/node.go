@@ -73,12 +73,14 @@ func (s *spreadNode) eval(f *frame, _ *mask) *vector {
 
 // callNode applies a kernel to its arguments, in every row in which none is null.
 type callNode struct {
+	name     string // of the function
 	kind     kind
 	kernel   kernel
 	args     []node
 	register int
 	derive   func(args []bounds) bounds // may be nil
 	fallible bool                       // the operation itself can raise a row error
+	lenient  bool                       // where it would, it gives null
 }
 
 func (c *callNode) eval(f *frame, active *mask) *vector {
@@ -106,7 +108,11 @@ func (c *callNode) eval(f *frame, active *mask) *vector {
 		}
 	}
 	if f.err == nil {
+		f.operation, f.lenient = c.name, c.lenient
 		c.kernel(f, out, &f.live, args)
+	}
+	if c.lenient {
+		f.excuse(out)
 	}
 	f.args = f.args[:base]
 	return out
@@ -194,7 +200,7 @@ func (n *chooseNode) eval(f *frame, active *mask) *vector {
 	}
 	out := &f.registers[n.register]
 	*out.valid, out.nulls = mask{}, true
-	if n.kind == kindString {
+	if n.kind.storage() == storeStrings {
 		clear(out.strs[:f.n])
 	}
 	if yes != nil {

@@ -56,7 +56,7 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 	return p, nil
 }
 
-// Type is the Arrow type of what Eval returns: int64, float64, utf8, bool,
+// Type is the Arrow type of what Eval returns: int64, float64, utf8, binary, bool,
 // timestamp[us, UTC] or duration[us].
 func (p *Program) Type() arrow.DataType { return p.kind.arrowType() }
 

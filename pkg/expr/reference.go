@@ -41,6 +41,9 @@ func (f *function) describe(b *strings.Builder) {
 	if f.fails != "" {
 		fmt.Fprintf(b, "- Row error: %s\n", f.fails)
 	}
+	if f.slow != "" {
+		fmt.Fprintf(b, "- Cost: over ten times that of a plain loop: %s\n", f.slow)
+	}
 	b.WriteString("\n| expression | result |\n| --- | --- |\n")
 	for _, x := range f.examples {
 		fmt.Fprintf(b, "| `%s` | `%s` |\n", cell(x.expression), cell(x.result))
@@ -89,20 +92,22 @@ word that CEL reserves, write ` + "`col(\"unit price\")`" + `.
 | --- | --- | --- |
 | int8 to int64, uint8 to uint64 | int | a uint64 above the int64 range is a row error |
 | float16, float32, float64 | double | |
-| utf8, large_utf8, and dictionaries of them | string | |
+| utf8, large_utf8, utf8_view, and dictionaries of utf8 and large_utf8 | string | |
+| binary, large_binary, binary_view, fixed_size_binary | bytes | |
 | bool | bool | |
 | timestamp of any unit and zone | timestamp | microseconds in UTC; nanoseconds round down; without a zone, UTC is taken |
 | date32, date64 | timestamp | its midnight in UTC |
 | duration of any unit | duration | microseconds; nanoseconds round down |
+| time32, time64 | duration | since midnight, in microseconds; nanoseconds round down |
 
 Seconds, milliseconds and days too far away for 64 bits of microseconds (about the year 294000)
 are row errors. Other types can pass through a pipeline, but an expression that names one is refused.
 
-The result of an expression is int64, float64, utf8, bool, timestamp[us, UTC] or duration[us].
+The result of an expression is int64, float64, utf8, binary, bool, timestamp[us, UTC] or duration[us].
 
 ## Literals
 
-` + "`42`, `-1`, `0x1F`, `2.5`, `1e-3`, `true`, `\"text\"`, `'text'`, `r\"raw \\d\"`, `\"\"\"several lines\"\"\"`" + `.
+` + "`42`, `-1`, `0x1F`, `2.5`, `1e-3`, `true`, `b\"bytes\"`, `\"text\"`, `'text'`, `r\"raw \\d\"`, `\"\"\"several lines\"\"\"`" + `.
 A time is written ` + "`timestamp(\"2001-01-31T13:45:00Z\")`" + `, a time span ` + "`duration(\"1h30m\")`" + `.
 ` + "`null`" + ` stands in a branch of ` + "`?:`" + ` only. ` + "`//`" + ` begins a comment.
 

@@ -36,7 +36,7 @@ func TestEveryFunctionIsDescribed(t *testing.T) {
 					}
 				}
 				require.Equal(t, 1, ways, "one of kernel, prepare, identity, build")
-				if len(s.errs) > 0 {
+				if len(s.errs) > 0 && !s.lenient {
 					require.NotEmpty(t, f.fails, "a function with row errors says when")
 				}
 			}

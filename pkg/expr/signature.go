@@ -24,6 +24,9 @@ type function struct {
 	fails      string
 	signatures []signature
 	examples   []example
+	// slow says why a row costs over ten times that of a plain Go loop; empty when it
+	// does not.
+	slow string
 }
 
 // signature is one way to call a function.
@@ -47,6 +50,8 @@ type signature struct {
 	scalars bool
 	// errs are the row errors the operation itself can raise.
 	errs []error
+	// lenient says that the result is null where the operation would fail.
+	lenient bool
 	// bounds derives the bounds of the result; nil: anything, failing if errs has any.
 	bounds func(args []bounds) bounds
 	// family and of are set by familyOf: the kinds that the signature is one of,
@@ -90,12 +95,14 @@ const (
 	inNumbers
 	inText
 	inTime
+	inBits
+	inHashes
 	chapters
 )
 
 func (c chapter) String() string {
 	return [...]string{
-		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time",
+		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time", "Bits", "Hashes",
 	}[c]
 }
 

@@ -154,6 +154,12 @@ func sizeOf(f *frame, out *vector, live *mask, args []*vector) {
 	}
 }
 
+func bytesSizeOf(f *frame, out *vector, _ *mask, args []*vector) {
+	for i, s := range args[0].strs[:f.n] {
+		out.ints[i] = int64(len(s))
+	}
+}
+
 func lower(f *frame, s string) string {
 	if !isASCII(s) {
 		return f.text.count(strings.ToLower(s))

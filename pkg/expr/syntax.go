@@ -118,8 +118,6 @@ func (r *reading) resolveLiteral(e ast.Expr, nullAllowed bool) *problem {
 	switch v := e.AsLiteral().(type) {
 	case types.Uint:
 		return &problem{at: e.ID(), msg: "unsigned numbers are not supported", hint: fmt.Sprintf("write %d", uint64(v))}
-	case types.Bytes:
-		return &problem{at: e.ID(), msg: "byte strings are not supported", hint: "write the text without the b"}
 	case types.Null:
 		if !nullAllowed {
 			return &problem{at: e.ID(), msg: "null can only stand in a branch of ?:", hint: "to ask for null, write isNull(x)"}
@@ -305,7 +303,7 @@ func (r *reading) unknownFunction(e ast.Expr) *problem {
 	if near := nearest(name, names); near != "" {
 		p.hint = fmt.Sprintf("did you mean %s?", near)
 	} else {
-		p.hint = "the functions are " + strings.Join(names, ", ")
+		p.hint = "docs/expressions.md lists the functions"
 	}
 	return p
 }

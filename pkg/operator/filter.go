@@ -71,7 +71,7 @@ func rowErrors(column string, failed []expr.RowError) []RowError {
 	}
 	errs := make([]RowError, len(failed))
 	for i, f := range failed {
-		errs[i] = RowError{Row: f.Row, Column: column, Err: f.Err}
+		errs[i] = RowError{Row: f.Row, Column: column, Err: f}
 	}
 	return errs
 }
