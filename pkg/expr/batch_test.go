@@ -141,6 +141,31 @@ var testColumns = []testColumn{
 		}
 		return x
 	}},
+	{"view", "string", arrow.BinaryTypes.StringView, func(t *rapid.T, b array.Builder) any {
+		x := text.Draw(t, "text")
+		appendTo[*array.StringViewBuilder](b, x)
+		return x
+	}},
+	{"bin", "bytes", arrow.BinaryTypes.Binary, func(t *rapid.T, b array.Builder) any {
+		x := rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "bytes")
+		appendTo[*array.BinaryBuilder](b, x)
+		return blob(x)
+	}},
+	{"four", "bytes", &arrow.FixedSizeBinaryType{ByteWidth: 4}, func(t *rapid.T, b array.Builder) any {
+		x := rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "bytes")
+		appendTo[*array.FixedSizeBinaryBuilder](b, x)
+		return blob(x)
+	}},
+	{"time_ms", "duration", arrow.FixedWidthTypes.Time32ms, func(t *rapid.T, b array.Builder) any {
+		x := rapid.Int32Range(0, 86_399_999).Draw(t, "time of day")
+		appendTo[*array.Time32Builder](b, arrow.Time32(x))
+		return span(int64(x) * 1000)
+	}},
+	{"time_ns", "duration", arrow.FixedWidthTypes.Time64ns, func(t *rapid.T, b array.Builder) any {
+		x := rapid.Int64Range(0, 86_399_999_999_999).Draw(t, "time of day")
+		appendTo[*array.Time64Builder](b, arrow.Time64(x))
+		return span(x / 1000)
+	}},
 	{"b", "bool", arrow.FixedWidthTypes.Boolean, func(t *rapid.T, b array.Builder) any {
 		x := rapid.Bool().Draw(t, "bool")
 		appendTo[*array.BooleanBuilder](b, x)
@@ -302,6 +327,8 @@ func valueAt(a arrow.Array, i int) any {
 		return a.Value(i)
 	case *array.String:
 		return a.Value(i)
+	case *array.Binary:
+		return blob(a.Value(i))
 	case *array.Boolean:
 		return a.Value(i)
 	case *array.Timestamp:

@@ -186,7 +186,7 @@ func zoneOf(a operand) (zone, *problem) {
 	return zone{location}, nil
 }
 
-// parseOffset reads +01:00, -0330, +01.
+// parseOffset reads Z, and hours, minutes and seconds as +01, +01:30, -0330, -00:36:45.
 func parseOffset(s string) (seconds int64, ok bool) {
 	if s == "Z" {
 		return 0, true
@@ -194,27 +194,31 @@ func parseOffset(s string) (seconds int64, ok bool) {
 	if len(s) < 3 || s[0] != '+' && s[0] != '-' {
 		return 0, false
 	}
-	digits := strings.Replace(s[1:], ":", "", 1)
-	if len(digits) != 2 && len(digits) != 4 || len(s) == 5 && s[3] == ':' || len(s) == 6 && s[3] != ':' {
-		return 0, false
-	}
-	var n [4]int64
-	for i := range len(digits) {
-		c := digits[i]
-		if c < '0' || c > '9' {
+	sign, colons := s[0], len(s) > 3 && s[3] == ':'
+	s = s[1:]
+	for i, most := range []int64{23, 59, 59} {
+		n := int64(0)
+		if s != "" || i == 0 {
+			if i > 0 && colons {
+				if s[0] != ':' {
+					return 0, false
+				}
+				s = s[1:]
+			}
+			if len(s) < 2 || s[0] < '0' || s[0] > '9' || s[1] < '0' || s[1] > '9' {
+				return 0, false
+			}
+			n, s = int64(s[0]-'0')*10+int64(s[1]-'0'), s[2:]
+		}
+		if n > most {
 			return 0, false
 		}
-		n[i] = int64(c - '0')
+		seconds = seconds*60 + n
 	}
-	h, m := n[0]*10+n[1], n[2]*10+n[3]
-	if h > 23 || m > 59 {
-		return 0, false
-	}
-	seconds = h*3600 + m*60
-	if s[0] == '-' {
+	if sign == '-' {
 		seconds = -seconds
 	}
-	return seconds, true
+	return seconds, s == ""
 }
 
 // clock gives the offsets of a zone. It remembers the period of the last one, for

@@ -346,17 +346,7 @@ func (l layout) parse(s string, c *clock) (int64, bool) {
 			at, s = parseName(s, shortened(item.field == 'b'), monthNames)
 			month, ok = int64(at+1), at >= 0
 		case 'z':
-			n := 0
-			switch {
-			case strings.HasPrefix(s, "Z"):
-				n = 1
-			case len(s) >= 6 && s[3] == ':':
-				n = 6
-			case len(s) >= 5 && s[3] >= '0' && s[3] <= '9':
-				n = 5
-			case len(s) >= 3:
-				n = 3
-			}
+			n := offsetLength(s)
 			offset, ok = parseOffset(s[:n])
 			s, placed = s[n:], true
 		}
@@ -383,6 +373,18 @@ func (l layout) parse(s string, c *clock) (int64, bool) {
 		return local - offset*second, true
 	}
 	return c.instant(local)
+}
+
+// offsetLength is how much of s may be an offset.
+func offsetLength(s string) int {
+	if strings.HasPrefix(s, "Z") {
+		return 1
+	}
+	n := 0
+	for n < len(s) && n < len("+00:00:00") && (s[n] >= '0' && s[n] <= '9' || n == 0 || n%3 == 0 && s[n] == ':') {
+		n++
+	}
+	return n
 }
 
 // parseDigits reads one to most digits.

@@ -21,8 +21,9 @@ import (
 // float64, string, bool, instant or span.
 
 type (
-	instant int64 // microseconds since 1970
-	span    int64 // microseconds
+	instant int64  // microseconds since 1970
+	span    int64  // microseconds
+	blob    string // bytes
 	row     map[string]any
 )
 
@@ -96,7 +97,8 @@ func lazy(format string, eval func(row) (any, error), args ...term) term {
 // generator draws terms by kind.
 type generator struct {
 	t       *rapid.T
-	columns map[string][]string // by kind
+	table   map[string][]meaning // by kind
+	columns map[string][]string  // by kind
 }
 
 func (g *generator) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(g.t, label) }
@@ -123,6 +125,9 @@ func (g *generator) leaf(kind string) term {
 	case "timestamp":
 		at := time.UnixMicro(rapid.Int64Range(-5e16, 2e17).Draw(g.t, "at")).UTC()
 		return literal(fmt.Sprintf("timestamp(%q)", at.Format(time.RFC3339Nano)), instant(at.UnixMicro()))
+	case "bytes":
+		s := rapid.SampledFrom(texts).Draw(g.t, "text")
+		return literal("b"+strconv.Quote(s), blob(s))
 	default:
 		d := time.Duration(rapid.Int64Range(-1e15, 1e15).Draw(g.t, "span")) * time.Microsecond
 		return literal(fmt.Sprintf("duration(%q)", d.String()), span(d.Microseconds()))
@@ -167,7 +172,7 @@ func drawDouble(t *rapid.T) float64 {
 
 // any draws a term of any kind.
 func (g *generator) any(depth int) (string, term) {
-	kind := rapid.SampledFrom([]string{"int", "double", "string", "bool", "timestamp", "duration"}).Draw(g.t, "kind")
+	kind := rapid.SampledFrom([]string{"int", "double", "string", "bool", "timestamp", "duration", "bytes"}).Draw(g.t, "kind")
 	return kind, g.of(kind, depth)
 }
 
@@ -212,6 +217,9 @@ func (g *generator) of(kind string, depth int) term {
 			return x, nil
 		}, a, b)
 	}
+	if of := g.table[kind]; len(of) > 0 && (kind == "bytes" || g.pick("table", 3) == 0) {
+		return g.meant(rapid.SampledFrom(of).Draw(g.t, "function"), d)
+	}
 	switch kind {
 	case "int":
 		return g.int(d)
@@ -226,6 +234,35 @@ func (g *generator) of(kind string, depth int) term {
 	default:
 		return g.duration(d)
 	}
+}
+
+// meant draws the operands of a function of the table.
+func (g *generator) meant(m meaning, d int) term {
+	args := make([]term, len(m.args))
+	for i, kind := range m.args {
+		choose := func(from []string) term {
+			s := rapid.SampledFrom(from).Draw(g.t, kind)
+			return literal(strconv.Quote(s), s)
+		}
+		switch kind {
+		case "unit":
+			args[i] = choose(unitNames)
+		case "fixed":
+			args[i] = choose(unitNames[:7])
+		case "zone":
+			args[i] = choose(zoneNames)
+		case "layout":
+			args[i] = choose(layoutList)
+		case "few": // a number that makes no texts too long for many rows
+			args[i] = apply("(%s %% 7)", func(v []any) (any, error) { return v[0].(int64) % 7, nil }, g.of("int", d))
+			if g.pick("many", 8) == 0 {
+				args[i] = intLiteral(rapid.SampledFrom([]int64{-1, 0, 40, math.MinInt64, math.MaxInt64, 1 << 30}).Draw(g.t, "number"))
+			}
+		default:
+			args[i] = g.of(kind, d)
+		}
+	}
+	return apply(m.form, m.eval, args...)
 }
 
 // as is v of the kind that it meets: an int among doubles is one.
@@ -548,6 +585,12 @@ func asText(v any) (any, error) {
 		s := new(big.Rat).SetFrac64(int64(v), 1_000_000).FloatString(6)
 		return strings.TrimSuffix(strings.TrimRight(s, "0"), ".") + "s", nil
 	}
+	if b, ok := v.(blob); ok {
+		if !utf8.ValidString(string(b)) {
+			return nil, expr.ErrCast
+		}
+		return string(b), nil
+	}
 	return v, nil
 }
 
@@ -636,7 +679,7 @@ func logic(format string, decisive bool, a, b term) term {
 
 func (g *generator) comparison(d int) term {
 	signs := []string{"==", "!=", "<", "<=", ">", ">="}
-	kind := rapid.SampledFrom([]string{"int", "double", "string", "bool", "timestamp", "duration"}).Draw(g.t, "compared")
+	kind := rapid.SampledFrom([]string{"int", "double", "string", "bool", "timestamp", "duration", "bytes"}).Draw(g.t, "compared")
 	if kind == "bool" {
 		signs = signs[:2]
 	}
@@ -666,6 +709,8 @@ func holds(sign string, a, b any) bool {
 			return sign == "!="
 		}
 		less, equal = a < b.(float64), a == b.(float64)
+	case blob:
+		less, equal = a < b.(blob), a == b.(blob)
 	case string:
 		less, equal = a < b.(string), a == b.(string)
 	case bool:
