@@ -44,6 +44,74 @@ func floorMicros(nanos int64) int64 {
 	return m
 }
 
+var structType = arrow.StructOf(
+	arrow.Field{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+	arrow.Field{Name: "name", Type: arrow.BinaryTypes.String, Nullable: true},
+	arrow.Field{Name: "far", Type: arrow.FixedWidthTypes.Timestamp_s, Nullable: true},
+	arrow.Field{Name: "list", Type: arrow.ListOf(arrow.PrimitiveTypes.Float64), Nullable: true},
+)
+
+// drawNested draws a value, nulls within it included: a row of its fields for a struct, a
+// slice for a list, a map for a map.
+func drawNested(t *rapid.T, b array.Builder) any {
+	within := func(b array.Builder) any {
+		if rapid.IntRange(0, 4).Draw(t, "null within") == 0 {
+			b.AppendNull()
+			return nil
+		}
+		return drawNested(t, b)
+	}
+	switch b := b.(type) {
+	case *array.Int64Builder:
+		x := rapid.OneOf(rapid.Int64Range(-3, 3), rapid.SampledFrom([]int64{math.MinInt64, math.MaxInt64})).Draw(t, "int")
+		b.Append(x)
+		return x
+	case *array.Float64Builder:
+		x := drawDouble(t)
+		b.Append(x)
+		return x
+	case *array.StringBuilder:
+		x := rapid.SampledFrom(texts).Draw(t, "text")
+		b.Append(x)
+		return x
+	case *array.TimestampBuilder:
+		x := drawTime(t, 1)
+		b.Append(arrow.Timestamp(x))
+		return scaled(x, 1_000_000, toInstant)
+	case *array.StructBuilder:
+		b.Append(true)
+		r := row{}
+		for i, f := range b.Type().(*arrow.StructType).Fields() {
+			r[f.Name] = within(b.FieldBuilder(i))
+		}
+		return r
+	case *array.MapBuilder:
+		b.Append(true)
+		m := map[string]any{}
+		for range rapid.IntRange(0, 3).Draw(t, "entries") {
+			key := rapid.SampledFrom(texts).Draw(t, "key")
+			b.KeyBuilder().(*array.StringBuilder).Append(key)
+			value := within(b.ItemBuilder())
+			if _, twice := m[key]; !twice { // the first counts
+				m[key] = value
+			}
+		}
+		return m
+	case array.ListLikeBuilder:
+		b.Append(true)
+		n := 2
+		if b.Type().ID() != arrow.FIXED_SIZE_LIST {
+			n = rapid.SampledFrom([]int{0, 1, 2, 3, 3, 40}).Draw(t, "elements")
+		}
+		list := []any{}
+		for range n {
+			list = append(list, within(b.ValueBuilder()))
+		}
+		return list
+	}
+	panic(b.Type())
+}
+
 var text = rapid.OneOf(rapid.SampledFrom(texts), rapid.StringN(0, 6, 20))
 
 // instants within the years that most tests are about, seldom beyond.
@@ -171,6 +239,12 @@ var testColumns = []testColumn{
 		appendTo[*array.BooleanBuilder](b, x)
 		return x
 	}},
+	{"st", "nested", structType, func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
+	{"xs", "nested", arrow.ListOf(arrow.PrimitiveTypes.Int64), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
+	{"ss", "nested", arrow.LargeListOf(arrow.BinaryTypes.String), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
+	{"pair", "nested", arrow.FixedSizeListOf(2, arrow.PrimitiveTypes.Float64), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
+	{"items", "nested", arrow.ListOf(structType), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
+	{"m", "nested", arrow.MapOf(arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
 	timestampColumn("us", arrow.Microsecond, "UTC", 1_000_000),
 	timestampColumn("ns", arrow.Nanosecond, "", 1_000_000_000),
 	timestampColumn("ms", arrow.Millisecond, "Europe/Lisbon", 1000),
@@ -307,7 +381,7 @@ func drawColumn(t *rapid.T, mem memory.Allocator, c testColumn, values []row) ar
 	if d, ok := full.(*array.Dictionary); ok {
 		masked = array.NewDataWithDictionary(c.typ, total, buffers, array.UnknownNullCount, 0, d.Dictionary().Data().(*array.Data))
 	} else {
-		masked = array.NewData(c.typ, total, buffers, nil, array.UnknownNullCount, 0)
+		masked = array.NewData(c.typ, total, buffers, data.Children(), array.UnknownNullCount, 0)
 	}
 	defer masked.Release()
 	whole := array.MakeFromData(masked)

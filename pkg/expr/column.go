@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 
+	"cel.dev/cel-go/common/ast"
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -59,6 +60,7 @@ type column struct {
 	kind     kind
 	nullable bool
 	register int
+	captured ast.Expr // of a lambda: what it is around it
 	// err is what a value that does not fit the language fails with; nil when all fit.
 	err error
 }
@@ -123,7 +125,7 @@ func (c *columnNode) eval(f *frame, active *mask) *vector {
 	v := &f.registers[c.column.register]
 	s := &f.columns[c.state]
 	if !s.loaded {
-		s.load(f, v)
+		s.load(f, v, f.lo)
 		s.loaded = true
 	}
 	if s.anyBad {
@@ -138,16 +140,16 @@ func (c *columnNode) eval(f *frame, active *mask) *vector {
 	return v
 }
 
-// load reads the rows of the chunk into v. Every element is written, also those
-// of null rows.
-func (s *columnState) load(f *frame, v *vector) {
+// load reads the rows of the chunk, which begin at row lo of the array, into v. Every
+// element is written, also those of null rows.
+func (s *columnState) load(f *frame, v *vector, lo int) {
 	s.anyBad = false
 	v.nulls = false
 	if bitmap := s.array.NullBitmapBytes(); len(bitmap) > 0 {
-		v.valid.load(bitmap, s.array.Data().Offset()+f.lo, f.n)
+		v.valid.load(bitmap, s.array.Data().Offset()+lo, f.n)
 		v.nulls = *v.valid != f.active
 	}
-	lo, hi := f.lo, f.lo+f.n
+	hi := lo + f.n
 	switch a := s.array.(type) {
 	case *array.Int64:
 		v.ints = a.Int64Values()[lo:hi]
@@ -215,7 +217,7 @@ func (s *columnState) load(f *frame, v *vector) {
 			}
 		}
 	case *array.Dictionary:
-		s.loadDictionary(f, v, a)
+		s.loadDictionary(f, v, a, lo)
 	case *array.Timestamp:
 		src := arrow.TimestampTraits.CastToBytes(a.TimestampValues()[lo:hi])
 		s.loadTime(f, v, arrow.Int64Traits.CastFromBytes(src), unitOf(a.DataType()))
@@ -298,13 +300,13 @@ func (s *columnState) refuse(f *frame, v *vector, bad func(i int) bool) {
 
 // loadDictionary looks the text of each row up. A null in the dictionary is a
 // null row like any other.
-func (s *columnState) loadDictionary(f *frame, v *vector, a *array.Dictionary) {
+func (s *columnState) loadDictionary(f *frame, v *vector, a *array.Dictionary, lo int) {
 	for i := range f.n {
 		v.strs[i] = ""
 		if v.nulls && !v.valid.has(i) {
 			continue
 		}
-		index := a.GetValueIndex(f.lo + i)
+		index := a.GetValueIndex(lo + i)
 		if s.dictionary.IsNull(index) {
 			if !v.nulls {
 				*v.valid, v.nulls = f.active, true

@@ -29,6 +29,8 @@ type compiler struct {
 	registers []storage
 	free      [storeNone][]int // by storage
 	masks     int
+	slots     int
+	inners    int
 }
 
 // register finds a register for the value of a node that is evaluated after
@@ -73,6 +75,9 @@ func (c *compiler) compile(e ast.Expr) (operand, *problem) {
 	case ast.IdentKind:
 		for i, col := range c.reading.columns {
 			if e.AsIdent() == variable(i) {
+				if col.captured != nil {
+					return operand{node: captureNode{col}, kind: col.kind, at: e.ID(), nullable: col.nullable, register: noRegister}, nil
+				}
 				return operand{
 					node: &columnNode{column: col, state: i}, kind: col.kind, at: e.ID(),
 					nullable: col.nullable, register: noRegister,
@@ -101,6 +106,9 @@ func (c *compiler) compile(e ast.Expr) (operand, *problem) {
 			if args[i], p = c.compile(x); p != nil {
 				return operand{}, p
 			}
+		}
+		if a := c.reading.accesses[call.FunctionName()]; a != nil {
+			return c.accessCall(e.ID(), a, args)
 		}
 		return c.call(e.ID(), c.reading.language.byTree[call.FunctionName()], args)
 	}
@@ -166,7 +174,7 @@ func (c *compiler) fold(at int64, f *function, s *signature, args []operand) (op
 	if p != nil {
 		return operand{}, p
 	}
-	frame := newFrame(once.registers, once.masks, 0)
+	frame := newFrame(once.shape(0))
 	frame.begin(0, 1)
 	v := o.node.eval(frame, &frame.active)
 	switch {

@@ -20,9 +20,15 @@ func sampleRow(t *testing.T, mem memory.Allocator) arrow.RecordBatch {
 		{Name: "email", Type: arrow.BinaryTypes.String},
 		{Name: "active", Type: arrow.FixedWidthTypes.Boolean},
 		{Name: "at", Type: arrow.FixedWidthTypes.Timestamp_us},
+		{Name: "address", Type: arrow.StructOf(arrow.Field{Name: "city", Type: arrow.BinaryTypes.String}, arrow.Field{Name: "zip", Type: arrow.BinaryTypes.String, Nullable: true})},
+		{Name: "scores", Type: arrow.ListOf(arrow.PrimitiveTypes.Int64)},
+		{Name: "items", Type: arrow.ListOf(arrow.StructOf(arrow.Field{Name: "name", Type: arrow.BinaryTypes.String}, arrow.Field{Name: "price", Type: arrow.PrimitiveTypes.Float64}))},
+		{Name: "labels", Type: arrow.MapOf(arrow.BinaryTypes.String, arrow.BinaryTypes.String)},
 		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
 	}, nil)
-	rows := `[{"visits":3,"amount":12.5,"country":"PT","email":"ana@example.org","active":true,"at":"2024-02-29 10:30:00Z","note":null}]`
+	rows := `[{"visits":3,"amount":12.5,"country":"PT","email":"ana@example.org","active":true,"at":"2024-02-29 10:30:00Z","note":null,
+		"address":{"city":"Lisboa","zip":null},"scores":[7,2,9],"items":[{"name":"pen","price":1.5},{"name":"book","price":20}],
+		"labels":[{"key":"tier","value":"gold"}]}]`
 	batch, _, err := array.RecordFromJSON(mem, schema, strings.NewReader(rows))
 	require.NoError(t, err)
 	return batch

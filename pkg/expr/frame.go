@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // vector is the value of a node in one chunk. Exactly one of ints, floats, strs
@@ -51,6 +52,20 @@ type frame struct {
 
 	text     text
 	patterns map[string]*regexp.Regexp
+
+	// Of nested values:
+	mem      memory.Allocator
+	take     func(values, at arrow.Array) (arrow.Array, error)
+	slots    []slot
+	inners   []*frame      // of lambdas; made when first needed
+	elements arrow.Array   // in an inner frame: what the lambda is about
+	kept     []arrow.Array // released when the next chunk begins
+}
+
+// shape is how much there is of what in a frame.
+type shape struct {
+	registers                     []storage
+	masks, columns, slots, inners int
 }
 
 // columnState is a column of the batch being evaluated.
@@ -62,13 +77,15 @@ type columnState struct {
 	anyBad     bool
 }
 
-func newFrame(registers []storage, masks, columns int) *frame {
+func newFrame(s shape) *frame {
 	f := &frame{
-		registers: make([]vector, len(registers)),
-		masks:     make([]mask, masks),
-		columns:   make([]columnState, columns),
+		registers: make([]vector, len(s.registers)),
+		masks:     make([]mask, s.masks),
+		columns:   make([]columnState, s.columns),
+		slots:     make([]slot, s.slots),
+		inners:    make([]*frame, s.inners),
 	}
-	for i, s := range registers {
+	for i, s := range s.registers {
 		v := &f.registers[i]
 		v.valid = new(mask)
 		switch s {
@@ -92,9 +109,22 @@ func (f *frame) begin(lo, n int) {
 	f.active.first(n)
 	f.failed = mask{}
 	f.text.reset()
+	f.drop()
 	for i := range f.columns {
 		f.columns[i].loaded = false
 	}
+}
+
+// drop releases what was kept for the chunk.
+func (f *frame) drop() {
+	for i := range f.slots {
+		f.slots[i].state.release()
+	}
+	for _, a := range f.kept {
+		a.Release()
+	}
+	clear(f.kept)
+	f.kept, f.elements = f.kept[:0], nil
 }
 
 // fail records that row i of the chunk has failed. The first error of a row stands.
@@ -142,6 +172,13 @@ func (f *frame) sortErrors(from int) {
 // forget drops every reference to the batch: an idle frame must not keep its
 // memory alive, and a string that points into it must never be read again.
 func (f *frame) forget() {
+	f.drop()
+	f.mem, f.take = nil, nil
+	for _, inner := range f.inners {
+		if inner != nil {
+			inner.forget()
+		}
+	}
 	for i := range f.columns {
 		f.columns[i].release()
 	}

@@ -163,12 +163,12 @@ func functions() []function {
 		},
 		{
 			name: "in", tree: operators.In, form: "a in [x, y]", in: inComparison,
-			doc:   "Whether a equals one of the constants in the list. The list holds no null.",
-			nulls: "null if a is null",
+			doc:   "Whether a equals one of the constants in the list, which holds no null; or an element of a list that is a column, a field, or made by split.",
+			nulls: "null if a is null or the list is; of a list of values, null too if a equals none and one is null, and false if there is none",
 			signatures: familyOf(append(slices.Clone(compared), kindBool), func(k kind) signature {
 				return signature{args: kinds(k, kindList), result: kindBool, prepare: prepareMember}
 			}),
-			examples: []example{{`country in ["PT", "ES"]`, "true"}, {"visits in [1, 2, 3.5]", "false"}, {`note in ["x"]`, "null"}},
+			examples: []example{{`country in ["PT", "ES"]`, "true"}, {"visits in [1, 2, 3.5]", "false"}, {`note in ["x"]`, "null"}, {"9 in scores", "true"}},
 		},
 	}
 
@@ -224,7 +224,7 @@ func functions() []function {
 	nulls := []function{
 		{
 			name: "isNull", form: "isNull(a)", in: inNulls,
-			doc:   "Whether a is null. NaN is not null.",
+			doc:   "Whether a is null. NaN is not null. a may be a struct, a list or a map.",
 			nulls: "never null",
 			signatures: familyOf(anyKind, func(k kind) signature {
 				return signature{args: kinds(k), result: kindBool, build: buildIsNull}
@@ -383,7 +383,7 @@ func functions() []function {
 	texts := []function{
 		{
 			name: "size", form: "size(a)", in: inText, method: true,
-			doc: "The number of Unicode characters (code points) of a text; of bytes, how many there are.",
+			doc: "The number of Unicode characters (code points) of a text; of bytes, how many there are; of a list or a map, its elements.",
 			signatures: []signature{
 				{args: kinds(kindString), result: kindInt, kernel: sizeOf, bounds: within(0, math.MaxInt64)},
 				{args: kinds(kindBytes), result: kindInt, kernel: bytesSizeOf, bounds: within(0, math.MaxInt64)},
@@ -456,7 +456,7 @@ func functions() []function {
 	numbers = slices.Concat(numbers, numberFunctions())
 	texts = slices.Concat(texts, textFunctions())
 	times = slices.Concat(times, moreParts(), timeFunctions())
-	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions())
+	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions(), accessFunctions())
 }
 
 // byStorage picks the kernel for a kind.

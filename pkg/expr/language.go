@@ -69,6 +69,9 @@ func newLanguage(table []function) (*language, error) {
 			return nil, fmt.Errorf("%s has two entries", f.treeName())
 		}
 		l.byTree[f.treeName()] = f
+		if len(f.forms) > 0 {
+			continue // an access, which the checker does not see
+		}
 		declaration, err := f.declaration()
 		if err != nil {
 			return nil, err
@@ -106,6 +109,9 @@ func (l *language) checkerFor(columns []*column) (*checker.Env, error) {
 		return nil, err
 	}
 	for i, c := range columns {
+		if c.kind == kindInvalid {
+			continue // nested: accesses alone see it
+		}
 		if err := env.AddIdents(decls.NewVariable(variable(i), c.kind.celType())); err != nil {
 			return nil, err
 		}

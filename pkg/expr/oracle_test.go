@@ -98,7 +98,8 @@ func lazy(format string, eval func(row) (any, error), args ...term) term {
 type generator struct {
 	t       *rapid.T
 	table   map[string][]meaning // by kind
-	columns map[string][]string  // by kind
+	nested  map[string][]nestedMeaning
+	columns map[string][]string // by kind
 }
 
 func (g *generator) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(g.t, label) }
@@ -216,6 +217,9 @@ func (g *generator) of(kind string, depth int) term {
 			}
 			return x, nil
 		}, a, b)
+	}
+	if of := g.nested[kind]; len(of) > 0 && g.pick("nested", 6) == 0 {
+		return g.nestedTerm(rapid.SampledFrom(of).Draw(g.t, "access"), d)
 	}
 	if of := g.table[kind]; len(of) > 0 && (kind == "bytes" || g.pick("table", 3) == 0) {
 		return g.meant(rapid.SampledFrom(of).Draw(g.t, "function"), d)

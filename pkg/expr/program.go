@@ -7,21 +7,25 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 // Program is a compiled expression. It is immutable: any number of goroutines
 // may use one at the same time.
 type Program struct {
-	src       string
-	kind      kind
-	nullable  bool
-	root      node
-	columns   []*column
-	names     []string
-	registers []storage
-	masks     int
-	frames    sync.Pool
+	src      string
+	kind     kind
+	nullable bool
+	root     node       // nil for something nested
+	nested   nestedNode // nil for something plain
+	typ      arrow.DataType
+	columns  []*column
+	names    []string
+	shape    shape
+	frames   sync.Pool
 }
 
 // Compile parses and type-checks src against the columns of schema. What it
@@ -34,21 +38,17 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 	c := &compiler{reading: r}
 	for _, col := range r.columns {
 		s := col.kind.storage()
-		if col.aliased() {
+		if col.aliased() || col.kind == kindInvalid {
 			s = storeNone
 		}
 		col.register = len(c.registers)
 		c.registers = append(c.registers, s)
 	}
-	root, problem := c.compile(r.tree.Expr())
-	if problem != nil {
+	p := &Program{src: src, columns: r.columns}
+	if problem := p.compile(c, r); problem != nil {
 		return nil, r.error(problem)
 	}
-	root = c.spread(root)
-	p := &Program{
-		src: src, kind: root.kind, nullable: root.nullable, root: root.node,
-		columns: r.columns, registers: c.registers, masks: c.masks,
-	}
+	p.shape = c.shape(len(r.columns))
 	for _, col := range r.columns {
 		p.names = append(p.names, col.name)
 	}
@@ -56,9 +56,34 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 	return p, nil
 }
 
+func (p *Program) compile(c *compiler, r *reading) *problem {
+	if r.nested == nil {
+		root, problem := c.compile(r.tree.Expr())
+		if problem != nil {
+			return problem
+		}
+		root = c.spread(root)
+		p.kind, p.nullable, p.root, p.typ = root.kind, root.nullable, root.node, root.kind.arrowType()
+		return nil
+	}
+	args := make([]operand, 0, len(r.nested.args))
+	for _, e := range r.nested.args {
+		a, problem := c.compile(e)
+		if problem != nil {
+			return problem
+		}
+		args = append(args, c.spread(a))
+	}
+	var problem *problem
+	p.nested, problem = r.nested.nested(c, args)
+	p.nullable, p.typ = r.nested.nullable, r.nested.typ
+	return problem
+}
+
 // Type is the Arrow type of what Eval returns: int64, float64, utf8, binary, bool,
-// timestamp[us, UTC] or duration[us].
-func (p *Program) Type() arrow.DataType { return p.kind.arrowType() }
+// timestamp[us, UTC] or duration[us]; for a
+// struct, a list or a map as a whole, the type that it has.
+func (p *Program) Type() arrow.DataType { return p.typ }
 
 // Nullable says whether the expression can be null in a row that has not
 // failed, going by the columns that the schema says can be null.
@@ -90,10 +115,17 @@ func (p *Program) Eval(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	}
 	f := p.frame()
 	defer p.idle(f)
+	f.mem = mem
+	f.take = func(values, at arrow.Array) (arrow.Array, error) {
+		return compute.TakeArrayOpts(compute.WithAllocator(ctx, mem), values, at, compute.TakeOptions{BoundsCheck: false})
+	}
 	for i, c := range p.columns {
 		f.columns[i].bind(in.Column(c.index))
 	}
 	rows := int(in.NumRows())
+	if p.nested != nil {
+		return p.evalNested(ctx, f, rows)
+	}
 	out := newResult(mem, p.kind, rows)
 	defer out.release()
 	for lo := 0; lo < rows; lo += chunkRows {
@@ -115,6 +147,53 @@ func (p *Program) Eval(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	return out.array(), f.errs, nil
 }
 
+// evalNested is Eval for something nested.
+func (p *Program) evalNested(ctx context.Context, f *frame, rows int) (arrow.Array, []RowError, error) {
+	var parts []arrow.Array
+	defer func() {
+		for _, a := range parts {
+			a.Release()
+		}
+	}()
+	for lo := 0; lo < rows; lo += chunkRows {
+		if err := ctx.Err(); err != nil {
+			return nil, nil, err
+		}
+		f.begin(lo, min(chunkRows, rows-lo))
+		before := len(f.errs)
+		a := p.nested.array(f, &f.active)
+		if f.err != nil {
+			return nil, nil, fmt.Errorf("rows %d to %d: %w", lo, lo+f.n-1, f.err)
+		}
+		f.sortErrors(before)
+		if f.failed.empty() {
+			a.Retain()
+		} else {
+			a = without(a, &f.failed)
+		}
+		parts = append(parts, a)
+	}
+	if len(parts) == 0 {
+		b := array.NewBuilder(f.mem, p.typ)
+		defer b.Release()
+		return b.NewArray(), nil, nil
+	}
+	all, err := array.Concatenate(parts, f.mem)
+	return all, f.errs, err
+}
+
+// without is the array with nulls in the rows that have failed. The caller must Release it.
+func without(a arrow.Array, failed *mask) arrow.Array {
+	offset := a.Data().Offset()
+	bitmap := make([]byte, bitutil.BytesForBits(int64(offset+a.Len())))
+	for i := range a.Len() {
+		if a.IsValid(i) && !failed.has(i) {
+			bitutil.SetBit(bitmap, offset+i)
+		}
+	}
+	return withValidity(a.Data(), bitmap)
+}
+
 // match says whether batches of the schema have the columns of the expression.
 func (p *Program) match(schema *arrow.Schema) error {
 	for _, c := range p.columns {
@@ -132,7 +211,7 @@ func (p *Program) frame() *frame {
 	if f, ok := p.frames.Get().(*frame); ok {
 		return f
 	}
-	return newFrame(p.registers, p.masks, len(p.columns))
+	return newFrame(p.shape)
 }
 
 // idle keeps the frame for the next evaluation. After a panic in the evaluation

@@ -55,8 +55,12 @@ func usedBy(p *expr.Program) map[string]bool {
 func TestEvalAgreesWithTheOracle(t *testing.T) {
 	schema := testSchema()
 	table := meaningsByKind()
+	nested := map[string][]nestedMeaning{}
+	for _, m := range nestedMeanings() {
+		nested[m.result] = append(nested[m.result], m)
+	}
 	rapid.Check(t, func(t *rapid.T) {
-		g := &generator{t: t, columns: columnsByKind(), table: table}
+		g := &generator{t: t, columns: columnsByKind(), table: table, nested: nested}
 		kind, term := g.any(rapid.IntRange(0, 5).Draw(t, "depth"))
 		p := compileTerm(t, term, schema)
 		if p == nil {
@@ -83,8 +87,12 @@ func TestEachFunctionAgreesWithTheOracle(t *testing.T) {
 	schema := testSchema()
 	rapid.Check(t, func(t *rapid.T) {
 		g := &generator{t: t, columns: columnsByKind()}
-		m := rapid.SampledFrom(meanings()).Draw(t, "function")
-		term := g.meant(m, 0)
+		var term term
+		if rapid.IntRange(0, 3).Draw(t, "nested") == 0 {
+			term = g.nestedTerm(rapid.SampledFrom(nestedMeanings()).Draw(t, "access"), rapid.IntRange(0, 1).Draw(t, "depth"))
+		} else {
+			term = g.meant(rapid.SampledFrom(meanings()).Draw(t, "function"), 0)
+		}
 		p := compileTerm(t, term, schema)
 		if p == nil {
 			return

@@ -100,10 +100,13 @@ word that CEL reserves, write ` + "`col(\"unit price\")`" + `.
 | duration of any unit | duration | microseconds; nanoseconds round down |
 | time32, time64 | duration | since midnight, in microseconds; nanoseconds round down |
 
+| struct, list, large_list, fixed_size_list, map | none | their fields, elements and sizes: see *Structs, lists and maps* |
+
 Seconds, milliseconds and days too far away for 64 bits of microseconds (about the year 294000)
 are row errors. Other types can pass through a pipeline, but an expression that names one is refused.
 
-The result of an expression is int64, float64, utf8, binary, bool, timestamp[us, UTC] or duration[us].
+The result of an expression is int64, float64, utf8, binary, bool, timestamp[us, UTC] or duration[us];
+or, where it is a struct, a list or a map as a whole, the type that it has.
 
 ## Literals
 
@@ -120,6 +123,10 @@ The examples below are about this row:
 | visits | amount | country | email | active | at | note |
 | --- | --- | --- | --- | --- | --- | --- |
 | ` + "`3` | `12.5` | `\"PT\"` | `\"ana@example.org\"` | `true` | `timestamp(\"2024-02-29T10:30:00Z\")`" + ` | null (a string) |
+
+| address | scores | items | labels |
+| --- | --- | --- | --- |
+| ` + "`{city: \"Lisboa\", zip: null}` | `[7, 2, 9]` | `[{name: \"pen\", price: 1.5}, {name: \"book\", price: 20.0}]` | `{\"tier\": \"gold\"}`" + ` |
 `
 
 const referenceTail = `

@@ -29,6 +29,9 @@ func TestEveryFunctionIsDescribed(t *testing.T) {
 			require.NotEmpty(t, f.examples)
 			require.NotEmpty(t, f.signatures)
 			for _, s := range f.signatures {
+				if len(f.forms) > 0 {
+					continue
+				}
 				ways := 0
 				for _, is := range []bool{s.kernel != nil, s.prepare != nil, s.identity, s.build != nil} {
 					if is {

@@ -23,7 +23,10 @@ type function struct {
 	// fails says when a row fails; empty when none can.
 	fails      string
 	signatures []signature
-	examples   []example
+	// forms is set for accesses, see access.go: how they are written, and what they give.
+	// Their signatures say no more than how many operands there are.
+	forms    []string
+	examples []example
 	// slow says why a row costs over ten times that of a plain Go loop; empty when it
 	// does not.
 	slow string
@@ -97,12 +100,13 @@ const (
 	inTime
 	inBits
 	inHashes
+	inNested
 	chapters
 )
 
 func (c chapter) String() string {
 	return [...]string{
-		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time", "Bits", "Hashes",
+		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time", "Bits", "Hashes", "Structs, lists and maps",
 	}[c]
 }
 
@@ -185,6 +189,9 @@ func (f *function) arities() (all []int) {
 // shapes lists the signatures as the reference page and the errors show them. A
 // family is one line.
 func (f *function) shapes() (lines []string) {
+	if len(f.forms) > 0 {
+		return f.forms
+	}
 	for i := range f.signatures {
 		s := &f.signatures[i]
 		name := kind.String

@@ -8,9 +8,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/apache/arrow-go/v18/arrow"
@@ -20,6 +20,7 @@ import (
 type problem struct {
 	at        int64
 	msg, hint string
+	placed    *Error // the whole of it, from a part that was read by itself
 }
 
 // reading is an expression on its way from text to a typed syntax tree.
@@ -32,6 +33,12 @@ type reading struct {
 	lastID   int64
 	columns  []*column
 	byIndex  map[int]int // of the schema, to columns
+	accesses map[string]*access
+	declared []*decls.FunctionDecl // the accesses, for the checker
+	// Of the body of a lambda: what it is about, and the reading around it.
+	lambda *lambda
+	outer  *reading
+	nested *access // the expression as a whole, if it is nested
 }
 
 // read parses src, resolves its names against the schema, refuses what the
@@ -53,27 +60,44 @@ func read(l *language, src string, schema *arrow.Schema) (*reading, error) {
 		language: l, source: s, schema: schema, tree: tree,
 		factory: ast.NewExprFactory(), lastID: ast.MaxID(tree), byIndex: map[int]int{},
 	}
-	if p := r.resolve(tree.Expr(), false, false); p != nil {
+	root := tree.Expr()
+	a, p := r.accessOf(root)
+	if p == nil && a != nil && isNested(a.typ) {
+		// The expression is something nested as a whole; only its operands are typed.
+		if r.nested, p = a, nil; !readable(a.typ) {
+			p = &problem{at: root.ID(), msg: "a value of type " + a.typ.String() + " cannot be made", hint: "write the column without views"}
+		}
+		if p == nil {
+			p = r.stand(root, a)
+		}
+	} else if p == nil {
+		p = r.resolve(root, false, false)
+	}
+	if p != nil {
 		return nil, r.error(p)
 	}
-	env, err := l.checkerFor(r.columns)
-	if err != nil {
-		return nil, s.error(0, err.Error(), "")
-	}
-	checked, errs := checker.Check(tree, text, env)
-	r.tree = checked
-	if found := errs.GetErrors(); len(found) > 0 {
-		return nil, r.typeError(found[0])
+	if err := r.check(nil); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
 
+// stand puts a call of the access in the place of e, with a result that nobody uses.
+func (r *reading) stand(e ast.Expr, a *access) *problem {
+	stand := *a
+	stand.typ = arrow.FixedWidthTypes.Boolean
+	return r.bind(e, &stand)
+}
+
+// text is the source as CEL's checker wants it.
+func (r *reading) text() common.Source { return common.NewTextSource(r.source.text) }
+
 // error places a problem.
 func (r *reading) error(p *problem) *Error {
-	offset := 0
-	if at, ok := r.tree.SourceInfo().GetOffsetRange(p.at); ok {
-		offset = int(at.Start)
+	if p.placed != nil {
+		return p.placed
 	}
+	offset := r.offset(p.at)
 	// CEL places a call at its parenthesis; its name is what one looks for.
 	if offset < len(r.source.runes) && r.source.runes[offset] == '(' {
 		offset = r.source.nameBefore(offset)
@@ -81,10 +105,53 @@ func (r *reading) error(p *problem) *Error {
 	return r.source.error(offset, p.msg, p.hint)
 }
 
+// offset is where a part of the expression begins; of an operation that the parser has
+// not placed, where its first operand that it has placed does.
+func (r *reading) offset(id int64) int {
+	offset, found, within := 0, false, false
+	var visit func(e ast.Expr)
+	visit = func(e ast.Expr) {
+		inside := within
+		within = within || e.ID() == id
+		if within && !found {
+			if at, ok := r.tree.SourceInfo().GetOffsetRange(e.ID()); ok {
+				offset, found = int(at.Start), true
+			}
+		}
+		switch e.Kind() { //nolint:exhaustive // the others have no parts
+		case ast.SelectKind:
+			visit(e.AsSelect().Operand())
+		case ast.ListKind:
+			for _, x := range e.AsList().Elements() {
+				visit(x)
+			}
+		case ast.CallKind:
+			if e.AsCall().IsMemberFunction() {
+				visit(e.AsCall().Target())
+			}
+			for _, x := range e.AsCall().Args() {
+				visit(x)
+			}
+		}
+		within = inside
+	}
+	if at, ok := r.tree.SourceInfo().GetOffsetRange(id); ok {
+		return int(at.Start)
+	}
+	visit(r.tree.Expr())
+	return offset
+}
+
 // resolve prepares a tree for the type checker: columns become variables of
 // known kinds, calls with more operands than two become nested calls. It refuses
 // what the checker would refuse in words of its own.
 func (r *reading) resolve(e ast.Expr, nullAllowed, listAllowed bool) *problem {
+	switch e.Kind() {
+	case ast.IdentKind, ast.SelectKind, ast.CallKind:
+		if done, p := r.resolveAccess(e); done || p != nil {
+			return p
+		}
+	}
 	switch e.Kind() {
 	case ast.LiteralKind:
 		return r.resolveLiteral(e, nullAllowed)
@@ -112,6 +179,22 @@ func (r *reading) resolve(e ast.Expr, nullAllowed, listAllowed bool) *problem {
 	case ast.ComprehensionKind, ast.UnspecifiedExprKind:
 	}
 	return &problem{at: e.ID(), msg: "not supported"}
+}
+
+// resolveAccess resolves e if it looks into something nested, or if it is about the row
+// and stands in a lambda.
+func (r *reading) resolveAccess(e ast.Expr) (done bool, p *problem) {
+	if r.lambda != nil && r.aboutRow(e) {
+		return true, r.capture(e)
+	}
+	a, p := r.accessOf(e)
+	if a == nil && p == nil && e.Kind() == ast.CallKind {
+		a, p = r.nestedCall(e)
+	}
+	if a == nil || p != nil {
+		return false, p
+	}
+	return true, r.bind(e, a)
 }
 
 func (r *reading) resolveLiteral(e ast.Expr, nullAllowed bool) *problem {
@@ -219,6 +302,9 @@ func (r *reading) resolveCall(e ast.Expr) *problem {
 	if f == nil {
 		return r.unknownFunction(e)
 	}
+	if name == operators.Index {
+		return &problem{at: e.ID(), msg: "values have no elements", hint: `for a part of a text, write substring(a, 0, 1)`}
+	}
 	if call.IsMemberFunction() {
 		args = append([]ast.Expr{call.Target()}, args...)
 		if !f.method {
@@ -253,11 +339,7 @@ func (r *reading) resolveCall(e ast.Expr) *problem {
 	if len(args) > 2 && f.folds {
 		rest := args[len(args)-1]
 		for _, a := range slices.Backward(args[1 : len(args)-1]) {
-			r.lastID++
-			if at, ok := r.tree.SourceInfo().GetOffsetRange(e.ID()); ok {
-				r.tree.SourceInfo().SetOffsetRange(r.lastID, at)
-			}
-			rest = r.factory.NewCall(r.lastID, name, a, rest)
+			rest = r.factory.NewCall(r.newID(e), name, a, rest)
 		}
 		e.SetKindCase(r.factory.NewCall(e.ID(), name, args[0], rest))
 	}
@@ -292,9 +374,6 @@ func (r *reading) checkArity(e ast.Expr, f *function, n int) *problem {
 
 func (r *reading) unknownFunction(e ast.Expr) *problem {
 	name := e.AsCall().FunctionName()
-	if name == operators.Index {
-		return &problem{at: e.ID(), msg: "values have no elements", hint: `for a part of a text, write substring(a, 0, 1)`}
-	}
 	if strings.ContainsAny(name, "_@[") && !isIdentifier(name) {
 		return &problem{at: e.ID(), msg: "not supported"}
 	}
@@ -334,6 +413,9 @@ func (r *reading) typeError(e *common.Error) *Error {
 	if call == nil {
 		return r.error(&problem{at: at, msg: e.Message})
 	}
+	if a := r.accesses[call.FunctionName()]; a != nil {
+		return r.accessError(at, call, a)
+	}
 	f := r.language.byTree[call.FunctionName()]
 	args := call.Args()
 	if call.IsMemberFunction() {
@@ -344,6 +426,16 @@ func (r *reading) typeError(e *common.Error) *Error {
 		given[i] = kindOf(r.tree.GetType(a.ID()))
 	}
 	return r.error(mismatch(at, f, given))
+}
+
+// accessError is about an access with operands of the wrong kinds.
+func (r *reading) accessError(at int64, call ast.CallExpr, a *access) *Error {
+	for i, arg := range call.Args() {
+		if k := kindOf(r.tree.GetType(arg.ID())); k != a.kinds[i] {
+			return r.error(&problem{at: arg.ID(), msg: fmt.Sprintf("%s takes a value of kind %s here, not %s", a.takers[i], a.kinds[i], k)})
+		}
+	}
+	return r.error(&problem{at: at, msg: a.what + " does not take these operands"})
 }
 
 // mismatch is the problem of a function with operands it does not take.
