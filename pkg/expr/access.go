@@ -443,6 +443,8 @@ func (r *reading) aboutRow(e ast.Expr) bool {
 		switch call.FunctionName() {
 		case "exists", "all":
 			asks = true
+		case "rowNumber", "uuid":
+			asks = len(args) == 0
 		case "size", "isNull":
 			asks = len(args) == 1 && path(args[0])
 		case operators.In:

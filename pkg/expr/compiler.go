@@ -31,6 +31,7 @@ type compiler struct {
 	masks     int
 	slots     int
 	inners    int
+	placed    bool // something depends on where rows stand
 }
 
 // register finds a register for the value of a node that is evaluated after
@@ -158,13 +159,14 @@ func (c *compiler) call(at int64, f *function, args []operand) (operand, *proble
 		args[0].at = at
 		return args[0], nil
 	}
-	if constant {
+	c.placed = c.placed || s.placed
+	if constant && !s.placed {
 		folded, p := c.fold(at, f, s, args)
 		if p != nil || folded.constant != nil {
 			return folded, p
 		}
 	}
-	return c.apply(at, f, s, args, constant)
+	return c.apply(at, f, s, args, constant && !s.placed)
 }
 
 // fold computes an operation on constants. The result has no constant if it is null.

@@ -31,6 +31,9 @@ var (
 	// ErrSchema is returned when the batch does not have the columns, of the
 	// types, with which the expression was compiled.
 	ErrSchema = errors.New("batch does not match the schema of the expression")
+	// ErrNoRows is returned when the expression asks for rowNumber or uuid and nobody
+	// has said, by WithRows, which rows the batch holds.
+	ErrNoRows = errors.New("the rows' place in the source is not known here")
 	// ErrTooLarge is returned when the strings of one batch outgrow what an
 	// Arrow utf8 array or the working memory can hold: use smaller batches.
 	ErrTooLarge = errors.New("strings of the batch too large")

@@ -39,12 +39,13 @@ func TestExamplesOfTheReferencePage(t *testing.T) {
 	defer mem.AssertSize(t, 0)
 	row := sampleRow(t, mem)
 	defer row.Release()
+	ctx := WithRows(t.Context(), &Rows{File: "customers.parquet", InFile: 1, Before: 40})
 	for _, f := range functions() {
 		for _, x := range f.examples {
 			t.Run(x.expression, func(t *testing.T) {
 				p, err := Compile(x.expression, row.Schema())
 				require.NoError(t, err)
-				got, failed, err := p.Eval(t.Context(), mem, row)
+				got, failed, err := p.Eval(ctx, mem, row)
 				require.NoError(t, err)
 				defer got.Release()
 				if reason, fails := strings.CutPrefix(x.result, "row error: "); fails {

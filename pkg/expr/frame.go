@@ -53,6 +53,8 @@ type frame struct {
 	text     text
 	patterns map[string]*regexp.Regexp
 
+	rows *Rows // of the batch, for what depends on them
+
 	// Of nested values:
 	mem      memory.Allocator
 	take     func(values, at arrow.Array) (arrow.Array, error)
@@ -173,7 +175,7 @@ func (f *frame) sortErrors(from int) {
 // memory alive, and a string that points into it must never be read again.
 func (f *frame) forget() {
 	f.drop()
-	f.mem, f.take = nil, nil
+	f.mem, f.take, f.rows = nil, nil, nil
 	for _, inner := range f.inners {
 		if inner != nil {
 			inner.forget()

@@ -456,7 +456,7 @@ func functions() []function {
 	numbers = slices.Concat(numbers, numberFunctions())
 	texts = slices.Concat(texts, textFunctions())
 	times = slices.Concat(times, moreParts(), timeFunctions())
-	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions(), accessFunctions())
+	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions(), accessFunctions(), rowFunctions())
 }
 
 // byStorage picks the kernel for a kind.

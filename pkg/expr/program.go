@@ -25,6 +25,7 @@ type Program struct {
 	columns  []*column
 	names    []string
 	shape    shape
+	placed   bool
 	frames   sync.Pool
 }
 
@@ -48,7 +49,7 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 	if problem := p.compile(c, r); problem != nil {
 		return nil, r.error(problem)
 	}
-	p.shape = c.shape(len(r.columns))
+	p.shape, p.placed = c.shape(len(r.columns)), c.placed
 	for _, col := range r.columns {
 		p.names = append(p.names, col.name)
 	}
@@ -92,6 +93,9 @@ func (p *Program) Nullable() bool { return p.nullable }
 // Columns names the columns that the expression reads: sorted, each once.
 func (p *Program) Columns() []string { return slices.Clone(p.names) }
 
+// NeedsRows says whether Eval must know which rows of the source it is given, by WithRows.
+func (p *Program) NeedsRows() bool { return p.placed }
+
 // String returns the source of the expression.
 func (p *Program) String() string { return p.src }
 
@@ -100,7 +104,7 @@ func (p *Program) String() string { return p.src }
 // column of in. A row in which the expression fails is null in the result and
 // has an entry in the row errors, which are ascending by row, one a row. The
 // error is for the whole batch: the context ended, the batch is not of the
-// schema (ErrSchema), or its strings grow too large (ErrTooLarge).
+// schema (ErrSchema), its place is needed and not known (ErrNoRows), or its strings grow too large (ErrTooLarge).
 func (p *Program) Eval(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch) (arrow.Array, []RowError, error) {
 	if err := p.match(in.Schema()); err != nil {
 		return nil, nil, err
@@ -115,6 +119,11 @@ func (p *Program) Eval(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	}
 	f := p.frame()
 	defer p.idle(f)
+	if p.placed {
+		if f.rows = RowsOf(ctx); f.rows == nil {
+			return nil, nil, ErrNoRows
+		}
+	}
 	f.mem = mem
 	f.take = func(values, at arrow.Array) (arrow.Array, error) {
 		return compute.TakeArrayOpts(compute.WithAllocator(ctx, mem), values, at, compute.TakeOptions{BoundsCheck: false})

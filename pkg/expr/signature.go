@@ -51,6 +51,8 @@ type signature struct {
 	// scalars says that the kernel understands scalar operands (if not all of
 	// them are). Else the compiler makes vectors of them.
 	scalars bool
+	// placed says that the result depends on where the row stands in the source.
+	placed bool
 	// errs are the row errors the operation itself can raise.
 	errs []error
 	// lenient says that the result is null where the operation would fail.
@@ -101,12 +103,13 @@ const (
 	inBits
 	inHashes
 	inNested
+	inRows
 	chapters
 )
 
 func (c chapter) String() string {
 	return [...]string{
-		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time", "Bits", "Hashes", "Structs, lists and maps",
+		"Arithmetic", "Comparison", "Logic", "Nulls", "Casts", "Numbers", "Text", "Time", "Bits", "Hashes", "Structs, lists and maps", "Rows",
 	}[c]
 }
 

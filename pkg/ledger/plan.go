@@ -41,6 +41,7 @@ type PlanFile struct {
 type PlanTask struct {
 	File      int    `json:"file"`                 // index in Files; -1 for a range
 	RowGroups [2]int `json:"row_groups,omitzero"`  // of the file, half open
+	FirstRow  int64  `json:"first_row,omitempty"`  // rows of the file before those of the task
 	From      int64  `json:"from,omitempty"`       // of a range
 	To        int64  `json:"to,omitempty"`         //
 	Rows      int64  `json:"rows"`                 //

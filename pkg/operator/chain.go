@@ -7,6 +7,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/levada-data/levada/pkg/expr"
 )
 
 // Chain runs operators one after another and keeps account of every row: what it
@@ -54,7 +56,8 @@ type Outcome struct {
 	Failed  []FailedRow       // in the order of the operators, then of the rows
 }
 
-// Run maps a batch, borrowing it; the caller must Release the outcome's batch. A
+// Run maps a batch, borrowing it; which rows of the source it holds may stand in the
+// context, see [expr.WithRows]; the caller must Release the outcome's batch. A
 // panic in an operator becomes a [*PanicError]; after an error nothing is left to
 // release.
 func (c *Chain) Run(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch) (Outcome, error) {
@@ -66,7 +69,7 @@ func (c *Chain) Run(ctx context.Context, mem memory.Allocator, in arrow.RecordBa
 			return Outcome{}, context.Cause(ctx)
 		}
 		rows := out.Batch.NumRows()
-		res, err := apply(ctx, mem, op, c.labels[i], out.Batch)
+		res, err := apply(placed(ctx, out.Kept), mem, op, c.labels[i], out.Batch)
 		out.Batch.Release()
 		if err != nil {
 			return Outcome{}, err
@@ -85,6 +88,16 @@ func (c *Chain) Run(ctx context.Context, mem memory.Allocator, in arrow.RecordBa
 		out.Kept = compose(out.Kept, res.Kept)
 	}
 	return out, nil
+}
+
+// placed is the context for an operator that gets the rows of the chain's input that have
+// been kept: expressions may ask where in the source they stand.
+func placed(ctx context.Context, kept []uint32) context.Context {
+	rows := expr.RowsOf(ctx)
+	if rows == nil || kept == nil {
+		return ctx
+	}
+	return expr.WithRows(ctx, rows.Keep(kept))
 }
 
 func apply(ctx context.Context, mem memory.Allocator, op Operator, label string, in arrow.RecordBatch) (res Result, err error) {

@@ -147,6 +147,7 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 	travels, needed := names(f.Pipeline.Source), names(f.Pipeline.Needed)
 	var task *ledger.PlanTask
 	var bytes, travelling, most int64 // of the task: of all columns, of those that travel, rows of a row group
+	row := int64(0)                   // of the file
 	for g := range file.RowGroups() {
 		rg, err := file.RowGroup(g, needed)
 		if err != nil {
@@ -156,6 +157,8 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		if err != nil {
 			return err
 		}
+		first := row
+		row += rg.Rows
 		if by := f.prunes(file, g); by != "" {
 			f.PrunedRows += rg.Rows
 			f.PrunedGroups++
@@ -164,7 +167,7 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 			continue
 		}
 		if task == nil || bytes+rg.Unpacked > taskBytes {
-			f.Tasks = append(f.Tasks, ledger.PlanTask{File: at, RowGroups: [2]int{g, g}})
+			f.Tasks = append(f.Tasks, ledger.PlanTask{File: at, RowGroups: [2]int{g, g}, FirstRow: first})
 			task, bytes, travelling, most = &f.Tasks[len(f.Tasks)-1], 0, 0, 0
 		}
 		task.RowGroups[1] = g + 1

@@ -9,7 +9,9 @@ import (
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/operator"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
@@ -49,7 +51,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 		if stage.Chain == nil || !s.serves(stage.Name) {
 			continue // another process serves it
 		}
-		g.Go(func() error { return s.stage(stage).Serve(intake, work, run) })
+		g.Go(func() error { return s.stage(j.Plan, stage).Serve(intake, work, run) })
 	}
 	return g.Wait()
 }
@@ -73,18 +75,38 @@ func (s *Service) serves(stage string) bool {
 	return len(s.cfg.Stages) == 0 || slices.Contains(s.cfg.Stages, stage)
 }
 
-func (s *Service) stage(stage *pipeline.Stage) *flow.Stage {
+func (s *Service) stage(plan *ledger.Plan, stage *pipeline.Stage) *flow.Stage {
 	workers := stage.Workers
 	if s.cfg.Workers > 0 {
 		workers = pipeline.Workers{Min: s.cfg.Workers, Max: s.cfg.MaxWorkers}
 	}
 	return &flow.Stage{Stage: stage.Name, Workers: workers.Min, MaxWorkers: workers.Max, Process: func(ctx context.Context, in *blocks.Block) (flow.Output, error) {
+		ctx = expr.WithRows(ctx, rowsOf(plan, in))
 		out, err := run(ctx, s.cfg.Memory, stage.Chain, in.Batch)
 		if err != nil {
 			return flow.Output{}, err
 		}
 		return output(stage.Name, out), nil
 	}}
+}
+
+// rowsOf says which rows of the source a block holds.
+func rowsOf(plan *ledger.Plan, b *blocks.Block) *expr.Rows {
+	rows := &expr.Rows{InFile: b.Span.From, Offsets: b.Offsets}
+	if int(b.Span.Task) >= len(plan.Tasks) {
+		return rows // of another plan: what comes of it counts for nothing
+	}
+	t := plan.Tasks[b.Span.Task]
+	if t.File < 0 {
+		rows.InFile += t.From
+		return rows
+	}
+	rows.InFile += t.FirstRow
+	rows.File = plan.Files[t.File].URI + "\n" + plan.Files[t.File].Footer + "\n"
+	for _, f := range plan.Files[:t.File] {
+		rows.Before += f.Rows
+	}
+	return rows
 }
 
 // output puts the chain's outcome into the words of the flow: labels get the

@@ -55,7 +55,7 @@ func randomStages(r *rand.Rand) string {
 	}
 	withs := []string{
 		"{ eur: \"amount * 0.92\" }", "{ twice: \"visits + visits\", up: \"upper(country)\" }", "{ amount: \"amount / 3\" }",
-		"{ len: \"coalesce(size(note), -1)\" }", "{ big: \"amount > 100.0 ? 1 : 0\" }",
+		"{ len: \"coalesce(size(note), -1)\" }", "{ no: \"rowNumber()\", key: \"uuid()\", local: \"split(string(amount), '.')[-1]\" }", "{ big: \"amount > 100.0 ? 1 : 0\" }",
 	}
 	masks := []string{"email, method: sha256", "phone, method: keep_last, n: 4", "note, method: sha256", "note, method: keep_last, n: 36, with: x"}
 	var b strings.Builder

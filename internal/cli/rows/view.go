@@ -3,6 +3,7 @@ package rows
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -64,6 +65,9 @@ func (v *View) compile(schema *arrow.Schema) ([]operator.Operator, error) {
 		p, err := expr.Compile(v.Where, schema)
 		if err != nil {
 			return nil, fmt.Errorf("--where: %w", err)
+		}
+		if p.NeedsRows() {
+			return nil, errors.New("--where: rowNumber and uuid are known to the operators of a pipeline only")
 		}
 		op, err := operator.Filter(schema, p)
 		if err != nil {
