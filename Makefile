@@ -181,7 +181,7 @@ chaos: build $(VENV)/.ready ## kill N processes of a real job at random, replaye
 	  go test -tags chaos -count=1 -timeout 4h -v ./test/chaos -args -chaos.faults=$(N) -chaos.seed=$(SEED)
 
 .PHONY: interop
-interop: build $(VENV)/.ready ## read live blocks from Python
+interop: build $(VENV)/.ready ## read live blocks from Python, and hold expressions against DuckDB
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  go test -tags interop -count=1 -timeout 10m ./test/interop
 
