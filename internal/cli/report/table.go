@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -10,11 +11,13 @@ import (
 )
 
 // table lays out cells in columns two spaces apart. Columns whose heading begins with
-// > are aligned to the right.
+// > are aligned to the right. On a terminal it is no wider than that is: columns that may go
+// are left out, and then texts are cut.
 type table struct {
 	indent string
 	right  []bool
 	rows   [][]string
+	may    []string // headings of columns to leave out, the first of them first
 }
 
 func newTable(indent string, headings ...string) *table {
@@ -31,14 +34,74 @@ func newTable(indent string, headings ...string) *table {
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
+// without says which columns go where there is no room for all, by their headings.
+func (t *table) without(headings ...string) { t.may = headings }
+
 func (t *table) write(w io.Writer) {
+	room := figure.Width(w)
+	width := t.widths()
+	for _, name := range t.may {
+		if room == 0 || t.total(width) <= room {
+			break
+		}
+		if i := slices.Index(t.rows[0], name); i >= 0 {
+			t.leaveOut(i)
+			width = slices.Delete(width, i, i+1)
+		}
+	}
+	if room > 0 {
+		t.squeeze(width, room)
+	}
+	for _, row := range t.rows {
+		cells := make([]string, len(row))
+		for i, c := range row {
+			cells[i] = figure.Cut(c, width[i])
+		}
+		fmt.Fprintln(w, strings.TrimRight(t.indent+figure.Line(cells, width, t.right), " "))
+	}
+}
+
+func (t *table) widths() []int {
 	width := make([]int, len(t.right))
 	for _, row := range t.rows {
 		for i, c := range row {
 			width[i] = max(width[i], utf8.RuneCountInString(c))
 		}
 	}
-	for _, row := range t.rows {
-		fmt.Fprintln(w, strings.TrimRight(t.indent+figure.Line(row, width, t.right), " "))
+	return width
+}
+
+func (t *table) total(width []int) int {
+	n := utf8.RuneCountInString(t.indent) + 2*(len(width)-1)
+	for _, w := range width {
+		n += w
+	}
+	return n
+}
+
+func (t *table) leaveOut(column int) {
+	t.right = slices.Delete(t.right, column, column+1)
+	for i := range t.rows {
+		t.rows[i] = slices.Delete(t.rows[i], column, column+1)
+	}
+}
+
+// leastText is how narrow a column of text may become.
+const leastText = 8
+
+// squeeze narrows the columns of text, the widest first, until the table fits or none can
+// be narrower.
+func (t *table) squeeze(width []int, room int) {
+	for t.total(width) > room {
+		widest := -1
+		for i, w := range width {
+			if !t.right[i] && w > leastText && (widest < 0 || w > width[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			return
+		}
+		width[widest]--
 	}
 }

@@ -82,14 +82,39 @@ func (t *table) Print(b arrow.RecordBatch) error {
 	}
 	heading = t.widen(head) || heading
 	var text strings.Builder
+	n := t.fitting()
+	line := func(row []string) {
+		text.WriteString(figure.Line(row[:n], t.width, t.right))
+		if n < len(row) {
+			text.WriteString("  …")
+		}
+		text.WriteString("\n")
+	}
 	if heading {
-		text.WriteString(figure.Line(head, t.width, t.right) + "\n")
+		line(head)
 	}
 	for _, row := range cells {
-		text.WriteString(figure.Line(row, t.width, t.right) + "\n")
+		line(row)
 	}
 	_, err := io.WriteString(t.w, text.String())
 	return err
+}
+
+// fitting is how many columns a terminal has room for, at least one; all of them elsewhere.
+func (t *table) fitting() int {
+	room := figure.Width(t.w)
+	if room == 0 {
+		return len(t.width)
+	}
+	const more = 3 // for the sign that there are more
+	used, fit := -2, 0
+	for j, w := range t.width {
+		used += w + 2
+		if used <= room && (j == len(t.width)-1 || used+more <= room) {
+			fit = j + 1
+		}
+	}
+	return max(fit, min(1, len(t.width)))
 }
 
 // widen makes room for a row, and reports whether that was needed.
