@@ -130,6 +130,9 @@ func isNewer(err error) bool {
 // tell writes an error for a person: errors of a spec with their lines, all others in
 // one.
 func tell(w io.Writer, err error, coloured bool) {
+	if errors.Is(err, errTold) {
+		return
+	}
 	paint := func(s string) string { return s }
 	if coloured {
 		paint = func(s string) string { return "\x1b[1;31m" + s + "\x1b[0m" }

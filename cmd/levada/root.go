@@ -79,6 +79,7 @@ a lock).`,
 		&cobra.Group{ID: "run", Title: "Run a pipeline:"},
 		&cobra.Group{ID: "look", Title: "Look at runs:"},
 		&cobra.Group{ID: "spec", Title: "Look at a spec:"},
+		&cobra.Group{ID: "data", Title: "Look at data:"},
 		&cobra.Group{ID: "role", Title: "Serve runs, as many processes of each as you like:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
@@ -90,6 +91,7 @@ a lock).`,
 	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
 	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
+	add("data", a.inspectCommand(), a.diffCommand(), a.verifyCommand(), a.manifestCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
 	root.AddCommand(a.generateCommand(), a.versionCommand())
 	return root
