@@ -30,16 +30,20 @@ beginning or end.`,
 			if err := a.limitMemory(local.memory); err != nil {
 				return err
 			}
-			return a.cancel(cmd.Context(), args[0], reason, remote, &local)
+			// It says itself how it went.
+			asJSON := local.asJSON
+			local.asJSON, local.untold = false, asJSON
+			return a.cancel(cmd.Context(), args[0], reason, remote, &local, asJSON)
 		},
 	}
 	local.bind(cmd)
 	remote.bind(cmd)
+	cmd.ValidArgsFunction = a.completeRun(&local.state, &remote, unfinished)
 	cmd.Flags().StringVar(&reason, "reason", "on request", "why, for those who look at the run later")
 	return cmd
 }
 
-func (a *app) cancel(ctx context.Context, name, reason string, remote serverFlags, local *localFlags) error {
+func (a *app) cancel(ctx context.Context, name, reason string, remote serverFlags, local *localFlags, asJSON bool) error {
 	srv, id, err := a.find(ctx, name, remote, local.state)
 	if err != nil {
 		return err
@@ -68,6 +72,9 @@ func (a *app) cancel(ctx context.Context, name, reason string, remote serverFlag
 	ended := (*RunError)(nil)
 	switch {
 	case errors.As(err, &ended) && ended.Status == flow.StatusCancelled:
+		if asJSON {
+			return a.printJSON(submitted{1, id, rec.Pipeline, rec.Sink, flow.StatusCancelled})
+		}
 		fmt.Fprintf(a.stdout, "run %s is cancelled\n", id)
 		return nil
 	case err == nil:

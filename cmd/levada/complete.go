@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/levada-data/levada/internal/cli/home"
 	"github.com/levada-data/levada/internal/cli/progress"
 	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/pkg/flow"
@@ -166,3 +167,7 @@ func completeWith(cmd *cobra.Command, flag string, f completion) {
 		panic(err)
 	}
 }
+
+// onItsWay and unfinished are the runs that commands are for.
+func onItsWay(l report.Line) bool   { return l.Status == home.Active }
+func unfinished(l report.Line) bool { return l.Status == home.Active || l.Status == home.Interrupted }

@@ -49,6 +49,7 @@ func (s *serverFlags) bind(cmd *cobra.Command) {
 func (s *serverFlags) bindStreams(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&s.replicas, "replicas", 0, "copies of every stream and bucket in a cluster: 1, 3 or 5 (or $LEVADA_REPLICAS; 1 without either)")
+	complete(cmd, "replicas", "1", "3", "5")
 }
 
 // named reports that the command line names a server.

@@ -7,7 +7,8 @@ import (
 )
 
 func (a *app) explainCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "explain FILE",
 		Short: "Show what a run of a pipeline would do, without a server",
 		Long: `Shows the stages of a pipeline, its tasks and blocks, where each operator runs, what is
@@ -15,14 +16,24 @@ pruned by statistics, and what each edge may hold, on the embedded server of 'le
 run'.`,
 		Example: "  levada explain pipeline.yaml",
 		Args:    takes("FILE"),
+
+		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, f, err := a.inspectFile(cmd.Context(), args[0])
+			if err != nil && asJSON {
+				return a.printSpecErrors(args[0], err)
+			}
 			if err != nil {
 				return err
 			}
 			edge, err := pipeline.EdgeBytes(spec, -1, len(spec.Stages)+1)
 			if err != nil {
 				return err
+			}
+			if asJSON {
+				out := factsOf(args[0], spec, f)
+				out.Plan = planOf(spec, f, edge)
+				return a.printJSON(out)
 			}
 			return pipeline.Explain(a.stdout, f.Pipeline, pipeline.Facts{
 				Files: len(f.Files), RowGroups: f.Groups, Tasks: len(f.Tasks), Blocks: f.Blocks(), Rows: f.Rows, Bytes: f.Bytes,
@@ -31,4 +42,6 @@ run'.`,
 			})
 		},
 	}
+	bindJSON(cmd, &asJSON)
+	return cmd
 }

@@ -53,7 +53,7 @@ Without --nats or $NATS_URL it looks after the runs of 'levada run' on this mach
 	f := cmd.Flags()
 	f.DurationVar(&flags.older, "older-than", 7*24*time.Hour, "leave runs alone that ended less than this ago")
 	f.BoolVar(&flags.dry, "dry-run", false, "only say what would be removed")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd, &asJSON)
 	return cmd
 }
 
@@ -117,7 +117,7 @@ func (a *app) collect(ctx context.Context, conn *flow.Conn, flags gcFlags) ([]re
 // collectRun removes what one run has left: first in its sink, then on the server. While
 // the sink cannot be reached, the streams stay as well.
 func collectRun(ctx context.Context, conn *flow.Conn, r *flow.Record, dry bool) (report.Garbage, error) {
-	g := report.Garbage{Run: string(r.Run), Pipeline: r.Pipeline, Ended: r.Ended}
+	g := report.Garbage{V: 1, Run: string(r.Run), Pipeline: r.Pipeline, Ended: r.Ended}
 	left, err := conn.Leftovers(ctx, r)
 	if err != nil {
 		return g, err

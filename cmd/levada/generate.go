@@ -18,9 +18,10 @@ import (
 
 func (a *app) generateCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "generate",
-		Short: "Make data to try things with",
-		Args:  takes(),
+		Use:     "generate",
+		Short:   "Make data to try things with",
+		Example: "  levada generate customers --rows 1000 --out data/few",
+		Args:    takes(),
 		RunE: func(*cobra.Command, []string) error {
 			return usagef("generate what? 'levada generate customers --out DIR' makes a table of customers")
 		},
@@ -31,8 +32,9 @@ func (a *app) generateCommand() *cobra.Command {
 
 func (a *app) generateCustomersCommand() *cobra.Command {
 	var (
-		o     generate.Options
-		quiet bool
+		o      generate.Options
+		quiet  bool
+		asJSON bool
 	)
 	cmd := &cobra.Command{
 		Use:   "customers",
@@ -49,7 +51,7 @@ bytes.`,
 			case o.Rows < 1 || o.Files < 1 || o.RowsPerGroup < 1 || int64(o.Files) > o.Rows:
 				return usagef("--rows %d, --files %d, --rows-per-group %d: each is at least 1, and a file has at least one row", o.Rows, o.Files, o.RowsPerGroup)
 			}
-			return a.generateCustomers(cmd.Context(), o)
+			return a.generateCustomers(cmd.Context(), o, asJSON)
 		},
 	}
 	f := cmd.Flags()
@@ -60,10 +62,11 @@ bytes.`,
 	f.StringVar(&o.Dir, "out", "", "directory to write to; made if it is absent")
 	f.BoolVar(&o.Keep, "keep", false, "leave files that are there already")
 	f.BoolVar(&quiet, "no-progress", false, "show no progress")
+	bindJSON(cmd, &asJSON)
 	return cmd
 }
 
-func (a *app) generateCustomers(ctx context.Context, o generate.Options) error {
+func (a *app) generateCustomers(ctx context.Context, o generate.Options, asJSON bool) error {
 	began := time.Now()
 	var (
 		mu   sync.Mutex
@@ -88,6 +91,9 @@ func (a *app) generateCustomers(ctx context.Context, o generate.Options) error {
 		return err
 	}
 	took := time.Since(began)
+	if asJSON {
+		return a.printJSON(generated{1, filepath.Clean(o.Dir), files, o.Rows, took})
+	}
 	fmt.Fprintf(a.stdout, "%s in %s below %s, in %s (%s)\n", figure.Plural(o.Rows, "row"), figure.Plural(int64(len(files)), "file"),
 		filepath.Clean(o.Dir), figure.Time(took), figure.Rate(float64(o.Rows)/took.Seconds()))
 	return nil

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/levada-data/levada/internal/cli/home"
-	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/pkg/flow"
 )
 
@@ -33,6 +32,7 @@ dies, this one takes over. RUN is an id, or its beginning or end.`,
 	}
 	local.bind(cmd)
 	remote.bind(cmd)
+	cmd.ValidArgsFunction = a.completeRun(&local.state, &remote, unfinished)
 	return cmd
 }
 
@@ -48,7 +48,7 @@ func (a *app) resume(ctx context.Context, name string, remote serverFlags, local
 		}
 		switch {
 		case rec.Status != flow.StatusActive:
-			return errors.Join(a.over(rec), srv.close(), told(srv, rec))
+			return errors.Join(a.over(rec, srv.home != "", local.asJSON), srv.close(), told(srv, rec))
 		case srv.own != nil:
 			// A process may have died between the steps of its submission.
 			if err := srv.conn.Submit(ctx, *rec); err != nil {
@@ -58,7 +58,7 @@ func (a *app) resume(ctx context.Context, name string, remote serverFlags, local
 		case srv.pid != 0:
 			a.note("process %d serves run %s; following it", srv.pid, id)
 		}
-		err = a.followToTheEnd(ctx, srv, id)
+		err = a.followToTheEnd(ctx, srv, id, local.asJSON)
 		if !errors.Is(err, errGone) {
 			return err
 		}
@@ -84,12 +84,11 @@ func told(srv *server, rec *flow.Record) error {
 }
 
 // over tells about a run that has nothing left to do.
-func (a *app) over(rec *flow.Record) error {
+func (a *app) over(rec *flow.Record, local, asJSON bool) error {
 	sum, err := summaryOf(rec)
 	if err != nil {
 		return err
 	}
 	a.note("run %s has ended already", rec.Run)
-	report.End(a.stdout, rec, sum, 0)
-	return outcome(rec)
+	return errors.Join(a.tellEnd(rec, sum, 0, local, asJSON), outcome(rec))
 }

@@ -120,6 +120,7 @@ stopped. Start as many as you like.`,
 	flags.bind(cmd)
 	cmd.Flags().Var(&workers, "workers", workersUsage)
 	cmd.Flags().StringArrayVar(&cfg.Stages, "stage", nil, "serve only this stage; may be repeated (default all)")
+	completeWith(cmd, "stage", a.completeStagesOfRuns(&flags.server))
 	return cmd
 }
 

@@ -93,7 +93,10 @@ a lock).`,
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("data", a.inspectCommand(), a.diffCommand(), a.verifyCommand(), a.manifestCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
-	root.AddCommand(a.generateCommand(), a.versionCommand())
+	root.AddCommand(a.generateCommand(), a.versionCommand(), a.manCommand())
+	complete(root, "log-level", "debug", "info", "warn", "error")
+	complete(root, "log-format", telemetry.FormatText, telemetry.FormatJSON)
+	helped(root)
 	return root
 }
 

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/levada-data/levada/internal/cli/home"
-	"github.com/levada-data/levada/internal/cli/report"
 	"github.com/levada-data/levada/internal/embedded"
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/sink"
@@ -37,6 +36,8 @@ type localFlags struct {
 	quiet   bool
 	fuse    string
 	profile string
+	asJSON  bool
+	untold  bool // the command does not print how the run ended
 }
 
 func (l *localFlags) bind(cmd *cobra.Command) {
@@ -48,6 +49,7 @@ func (l *localFlags) bind(cmd *cobra.Command) {
 	f.Var(&l.workers, "workers", workersUsage)
 	f.IntVar(&l.lanes, "lanes", 0, "files written at once, per partition (default 1; the cores when the edge before the sink is fused and no order is asked for)")
 	f.BoolVar(&l.quiet, "no-progress", false, "show no progress")
+	bindJSON(cmd, &l.asJSON)
 }
 
 // writeBuffer is what the lanes of a process together may hold in unwritten row groups.
@@ -88,7 +90,7 @@ readers, transforms and writers do the work, and follows the run.`,
 				return err
 			}
 			if remote.named() || a.serverInEnvironment() {
-				return a.runRemote(cmd.Context(), args[0], remote, unchecked)
+				return a.runRemote(cmd.Context(), args[0], remote, unchecked, local.asJSON)
 			}
 			limit := int64(0)
 			if store != "" {
@@ -105,7 +107,9 @@ readers, transforms and writers do the work, and follows the run.`,
 		},
 	}
 	local.bind(cmd)
+	cmd.ValidArgsFunction = completeSpec
 	cmd.Flags().StringVar(&local.fuse, "fuse", "", "auto: blocks pass by reference between the stages in this process; never: through streams of the embedded server (default what the pipeline says)")
+	complete(cmd, "fuse", string(pipeline.FuseAuto), string(pipeline.FuseNever))
 	cmd.Flags().StringVar(&local.profile, "profile", "", "directory that gets CPU, allocation and blocking profiles and a trace of the run, for 'go tool pprof' and 'go tool trace'")
 	cmd.Flags().StringVar(&store, "store", "", "what the embedded server may keep on disk, 20GiB for example (default 75% of the free space)")
 	remote.bind(cmd)
@@ -282,8 +286,10 @@ func (a *app) toTheEnd(ctx context.Context, srv *server, rec *flow.Record, local
 	case ended == nil && err == nil:
 		err = &InterruptedError{Run: rec.Run, What: distance(at) + "; the same command goes on where it stopped, and so does 'levada resume " + string(rec.Run) + "'"}
 	case err == nil:
-		report.End(a.stdout, ended, sum, time.Since(began))
-		err = outcome(ended)
+		if !local.untold {
+			err = a.tellEnd(ended, sum, time.Since(began), true, local.asJSON)
+		}
+		err = errors.Join(err, outcome(ended))
 	}
 	// Last: as long as the note does not say how the run ended, the same command says
 	// it again. Were it said first, a kill here would make that a second run.
@@ -350,18 +356,18 @@ func (a *app) lastLook(ctx context.Context, srv *server, id flow.RunID, at ledge
 }
 
 // runRemote submits a pipeline and follows it; the services of the server do the work.
-func (a *app) runRemote(ctx context.Context, file string, flags serverFlags, unchecked bool) error {
+func (a *app) runRemote(ctx context.Context, file string, flags serverFlags, unchecked, asJSON bool) error {
 	conn, rec, err := a.submit(ctx, file, flags, unchecked)
 	if err != nil {
 		return err
 	}
 	a.note("run %s is submitted", rec.Run)
-	return a.followToTheEnd(ctx, &server{conn: conn}, rec.Run)
+	return a.followToTheEnd(ctx, &server{conn: conn}, rec.Run, asJSON)
 }
 
 // followToTheEnd follows a run that others serve until it has ended, and closes the
 // server.
-func (a *app) followToTheEnd(ctx context.Context, srv *server, id flow.RunID) error {
+func (a *app) followToTheEnd(ctx context.Context, srv *server, id flow.RunID, asJSON bool) error {
 	defer srv.conn.Close()
 	began := time.Now()
 	var at ledger.Progress
@@ -379,6 +385,5 @@ func (a *app) followToTheEnd(ctx context.Context, srv *server, id flow.RunID) er
 	if err != nil {
 		return err
 	}
-	report.End(a.stdout, ended, sum, time.Since(began))
-	return outcome(ended)
+	return errors.Join(a.tellEnd(ended, sum, time.Since(began), srv.home != "", asJSON), outcome(ended))
 }

@@ -53,7 +53,7 @@ them.`,
 	}
 	state.bind(cmd)
 	remote.bind(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	bindJSON(cmd, &asJSON)
 	return cmd
 }
 
@@ -82,7 +82,7 @@ func (a *app) runs(ctx context.Context, state stateFlag, remote serverFlags) ([]
 	}
 	for _, r := range recs {
 		l := report.Line{
-			Run: string(r.Run), Pipeline: r.Pipeline, Status: string(r.Status), Reason: r.Reason,
+			V: 1, Run: string(r.Run), Pipeline: r.Pipeline, Status: string(r.Status), Reason: r.Reason,
 			Started: r.Submitted, Ended: r.Ended, Sink: r.Sink, Server: redacted(conn.NATS().ConnectedUrl()),
 		}
 		if sum, err := summaryOf(r); err == nil {
@@ -104,7 +104,7 @@ func (a *app) runsHere(ctx context.Context, s home.State) []report.Line {
 	lines := make([]report.Line, 0, len(found))
 	for _, f := range found {
 		lines = append(lines, report.Line{
-			Run: f.Run, Pipeline: f.Pipeline, Status: f.Status, Reason: f.Reason, Planned: f.Planned, Covered: f.Covered,
+			V: 1, Run: f.Run, Pipeline: f.Pipeline, Status: f.Status, Reason: f.Reason, Planned: f.Planned, Covered: f.Covered,
 			Written: f.Written, Started: f.Started, Ended: f.Ended, Sink: f.Sink,
 		})
 	}

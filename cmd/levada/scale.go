@@ -64,9 +64,10 @@ that is worth anything, with the cores there are. It changes nothing.`,
 		},
 	}
 	flags.bind(cmd)
+	cmd.ValidArgsFunction = a.completeRun(&flags.state, &flags.remote, onItsWay)
 	cmd.Flags().BoolVar(&suggesting, "suggest", false, "look at a run, and say what would help")
 	cmd.Flags().DurationVar(&during, "for", 3*time.Second, "how long to look")
-	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
+	bindJSON(cmd, &flags.asJSON)
 	return cmd
 }
 
@@ -152,6 +153,11 @@ func ended(f *suggest.Facts, rec *flow.Record) error {
 	if err != nil {
 		return err
 	}
+	whole(f, rec, sum)
+	return nil
+}
+
+func whole(f *suggest.Facts, rec *flow.Record, sum *flow.Summary) {
 	var all []flow.Stats
 	for _, st := range sum.Stages {
 		all = append(all, st.Instances...)
@@ -159,7 +165,6 @@ func ended(f *suggest.Facts, rec *flow.Record) error {
 	f.Over, f.Planned, f.Interval = true, true, sum.Elapsed
 	f.Stages, f.Machines = suggest.Measure(stagesOf(rec), nil, all)
 	external(f, rec)
-	return nil
 }
 
 // external marks the stages that no process of levada serves.

@@ -38,7 +38,8 @@ ended. With --json, the shape of docs/format.md.`,
 		},
 	}
 	flags.bind(cmd)
-	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
+	cmd.ValidArgsFunction = a.completeRun(&flags.state, &flags.remote, nil)
+	bindJSON(cmd, &flags.asJSON)
 	return cmd
 }
 

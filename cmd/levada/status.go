@@ -70,14 +70,15 @@ or end.`,
 		},
 	}
 	flags.bind(cmd)
-	cmd.Flags().BoolVar(&flags.asJSON, "json", false, "print JSON")
+	cmd.ValidArgsFunction = a.completeRun(&flags.state, &flags.remote, nil)
+	bindJSON(cmd, &flags.asJSON)
 	return cmd
 }
 
 // standing finds out where a run stands.
 func standing(ctx context.Context, srv *server, rec *flow.Record) (*report.Standing, error) {
 	s := &report.Standing{
-		Run: rec.Run, Pipeline: rec.Pipeline, Sink: rec.Sink, Status: string(rec.Status), Reason: rec.Reason,
+		V: 1, Run: rec.Run, Pipeline: rec.Pipeline, Sink: rec.Sink, Status: string(rec.Status), Reason: rec.Reason,
 		Submitted: rec.Submitted, Ended: rec.Ended,
 	}
 	run, err := srv.conn.Attach(ctx, rec.Run)

@@ -120,6 +120,7 @@ func (a *app) submitCommand() *cobra.Command {
 	var (
 		flags     serverFlags
 		unchecked bool
+		asJSON    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "submit FILE",
@@ -130,6 +131,8 @@ machines must see the same files there.`,
 		Example: `  levada submit pipeline.yaml --nats nats://127.0.0.1:4222
   levada status $(levada submit pipeline.yaml --nats $URL) --nats $URL`,
 		Args: takes("FILE"),
+
+		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			conn, rec, err := a.submit(ctx, args[0], flags, unchecked)
@@ -137,6 +140,9 @@ machines must see the same files there.`,
 				return err
 			}
 			conn.Close()
+			if asJSON {
+				return a.printJSON(submitted{1, rec.Run, rec.Pipeline, rec.Sink, flow.StatusActive})
+			}
 			fmt.Fprintln(a.stdout, rec.Run)
 			return nil
 		},
@@ -144,6 +150,7 @@ machines must see the same files there.`,
 	flags.bind(cmd)
 	flags.bindStreams(cmd)
 	bindUnchecked(cmd, &unchecked)
+	bindJSON(cmd, &asJSON)
 	return cmd
 }
 

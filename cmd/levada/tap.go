@@ -53,6 +53,13 @@ blocks, and how long rows took from the source to there; at the end also the sch
 		},
 	}
 	flags.look.bind(cmd)
+	runs := a.completeRun(&flags.look.state, &flags.look.remote, onItsWay)
+	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return a.completeStage(cmd.Context(), flags.look.state, flags.look.remote, args[0])
+		}
+		return runs(cmd, args, begun)
+	}
 	f := cmd.Flags()
 	f.Int64Var(&flags.rows, "rows", 20, "stop after so many rows")
 	f.BoolVar(&flags.follow, "follow", false, "do not stop before the run ends, unless --rows is given too")
@@ -60,6 +67,7 @@ blocks, and how long rows took from the source to there; at the end also the sch
 	f.StringSliceVar(&flags.view.Columns, "columns", nil, "only these columns, in this order")
 	f.Float64Var(&flags.view.Sample, "sample", 1, "show this share of the rows, chosen by source row")
 	f.StringVar(&flags.format, "format", "table", "how: "+strings.Join(rows.Formats(), ", "))
+	complete(cmd, "format", rows.Formats()...)
 	f.BoolVar(&flags.stats, "stats", false, "show rates, sizes and latencies instead of rows, as a table or as json")
 	f.DurationVar(&flags.last, "for", 0, "with --stats: stop after so long (default when the run ends)")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {

@@ -20,6 +20,7 @@ type topFlags struct {
 	remote   serverFlags
 	interval time.Duration
 	once     bool
+	asJSON   bool
 }
 
 const (
@@ -53,7 +54,11 @@ It only listens and reads: no run notices, and the server keeps nothing of it.`,
 	f := cmd.Flags()
 	f.DurationVar(&flags.interval, "interval", time.Second, "between two looks")
 	f.BoolVar(&flags.once, "once", false, "print what there is as tables, and end")
+	bindJSON(cmd, &flags.asJSON)
 	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if flags.asJSON && !flags.once {
+			return usagef("--json: it is a way to print once: add --once")
+		}
 		if flags.interval < topAtLeast {
 			return usagef("--interval %v: must be at least %v", flags.interval, topAtLeast)
 		}
@@ -76,7 +81,7 @@ func (a *app) top(ctx context.Context, flags topFlags) error {
 	style := progress.OptionsFor(a.stdout, a.getenv).Style
 	switch {
 	case flags.once:
-		return a.topOnce(ctx, look, top.New(progress.Style{}))
+		return a.topOnce(ctx, look, top.New(progress.Style{}), flags.asJSON)
 	case screen:
 		return topOn(ctx, out, look, top.New(style), flags.interval)
 	default:
@@ -86,14 +91,15 @@ func (a *app) top(ctx context.Context, flags topFlags) error {
 
 // topOnce prints a snapshot. While a run is on its way it looks three times, to see
 // rates: instances report once a second.
-func (a *app) topOnce(ctx context.Context, look *lookout, m *top.Model) error {
+func (a *app) topOnce(ctx context.Context, look *lookout, m *top.Model, asJSON bool) error {
+	var f top.Facts
 	for range 3 {
-		f := look.facts(ctx, everyRun)
+		f = look.facts(ctx, everyRun)
 		if f.Trouble != "" {
 			return environmentf("%s", f.Trouble)
 		}
 		m.Observe(f)
-		if len(f.Runs) == 0 {
+		if len(f.Runs) == 0 && !asJSON {
 			a.note("no runs yet: 'levada run FILE' makes one")
 			return nil
 		}
@@ -103,6 +109,9 @@ func (a *app) topOnce(ctx context.Context, look *lookout, m *top.Model) error {
 		if err := pause(ctx, reportEvery); err != nil {
 			return err
 		}
+	}
+	if asJSON {
+		return a.printJSON(topRuns(f))
 	}
 	m.Snapshot(a.stdout)
 	return nil

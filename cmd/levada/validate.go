@@ -14,17 +14,25 @@ import (
 )
 
 func (a *app) validateCommand() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Check a pipeline against its source, without a server",
 		Long: `Reads a pipeline and the footers of its source, and infers the columns of every stage.
 Everything that is wrong is reported at once, with file, line and column.`,
-		Example: "  levada validate pipeline.yaml",
+		Example: "  levada validate pipeline.yaml\n  levada validate pipeline.yaml --json | jq -r '.errors[].message'",
 		Args:    takes("FILE"),
+
+		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, facts, err := a.inspectFile(cmd.Context(), args[0])
-			if err != nil {
+			switch {
+			case err != nil && asJSON:
+				return a.printSpecErrors(args[0], err)
+			case err != nil:
 				return err
+			case asJSON:
+				return a.printJSON(factsOf(args[0], spec, facts))
 			}
 			fmt.Fprintf(a.stdout, "%s: pipeline %s is valid\n\n", args[0], spec.Name)
 			p := facts.Pipeline
@@ -36,6 +44,8 @@ Everything that is wrong is reported at once, with file, line and column.`,
 			return nil
 		},
 	}
+	bindJSON(cmd, &asJSON)
+	return cmd
 }
 
 // inspectFile reads a pipeline and looks at its source.

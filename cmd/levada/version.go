@@ -42,14 +42,22 @@ func build() string {
 }
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, and those of the formats that this levada speaks",
-		Args:  takes(),
-		Run: func(*cobra.Command, []string) {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version, and those of the formats that this levada speaks",
+		Example: "  levada version\n  levada version --json | jq -r .version",
+		Args:    takes(),
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				return a.printJSON(versions())
+			}
 			fmt.Fprintf(a.stdout, "levada %s\n", build())
 			fmt.Fprintf(a.stdout, "%s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			fmt.Fprintf(a.stdout, "spec %s, blocks %s, ledger %d\n", pipeline.APIVersion, blocks.Version, ledger.Version)
+			return nil
 		},
 	}
+	bindJSON(cmd, &asJSON)
+	return cmd
 }

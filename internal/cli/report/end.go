@@ -6,34 +6,83 @@ import (
 	"time"
 
 	"github.com/levada-data/levada/internal/cli/figure"
+	"github.com/levada-data/levada/internal/cli/suggest"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
 )
 
-// End writes how a run ended: what became of its rows, where the time went, and where
-// the output is. took is how long the command took that saw the end; with 0, the
-// ledger's own time stands.
-func End(w io.Writer, rec *flow.Record, sum *flow.Summary, took time.Duration) {
-	if took == 0 {
-		took = sum.Elapsed
-	}
-	fmt.Fprintf(w, "run %s %s in %s", rec.Run, rec.Status, figure.Time(took))
-	if n := sum.Books.Source; n > 0 && took > 0 {
-		fmt.Fprintf(w, ": %s, %s", figure.Plural(n, "row"), figure.Rate(float64(n)/took.Seconds()))
+// Ending is how a run ended: what its stages did, and what to change before the next one.
+type Ending struct {
+	*flow.Summary
+	Sink   string          `json:"sink"`
+	Took   time.Duration   `json:"took_ns"` // the command that saw the end; or the run, by its ledger
+	Advice *suggest.Advice `json:"advice,omitempty"`
+}
+
+// End writes how a run ended: what became of its rows, where the time went, what to change
+// if one stage waits for another, and where the output is.
+func End(w io.Writer, e *Ending) {
+	sum := e.Summary
+	fmt.Fprintf(w, "run %s %s in %s", sum.Run, sum.Status, figure.Time(e.Took))
+	if n := sum.Books.Source; n > 0 && e.Took > 0 {
+		fmt.Fprintf(w, ": %s, %s", figure.Plural(n, "row"), figure.Rate(float64(n)/e.Took.Seconds()))
 	}
 	fmt.Fprintln(w)
-	if rec.Status == flow.StatusDone && rec.Reason != "" { // there was nothing to do
-		fmt.Fprintf(w, "%s\n", rec.Reason)
+	if sum.Status == flow.StatusDone && sum.Reason != "" { // there was nothing to do
+		fmt.Fprintf(w, "%s\n", sum.Reason)
 		return
 	}
 	fmt.Fprintln(w)
 	books(w, &sum.Books)
 	if len(sum.Stages) > 0 {
 		fmt.Fprintln(w)
-		stages(w, sum.Stages, false)
+		times(w, sum.Stages)
 	}
-	if sum.Files > 0 && rec.Status == flow.StatusDone {
-		fmt.Fprintf(w, "\noutput  %s: %s, %s\n", rec.Sink, figure.Plural(int64(sum.Files), "file"), figure.Bytes(sum.Bytes))
+	if a := e.Advice; a != nil {
+		fmt.Fprintln(w)
+		paragraph(w, "  ", a.Text)
+		for _, do := range a.Do {
+			fmt.Fprintf(w, "    %s\n", do)
+		}
+	}
+	if sum.Files > 0 && sum.Status == flow.StatusDone {
+		fmt.Fprintf(w, "\noutput  %s: %s, %s\n", e.Sink, figure.Plural(int64(sum.Files), "file"), figure.Bytes(sum.Bytes))
+	}
+}
+
+// times writes where the workers' time went, a line for each stage. What was redelivered or
+// failed has a column only where something was.
+func times(w io.Writer, all []flow.StageSummary) {
+	t := newTable("  ", "stage", ">rows in", ">rows out", ">bytes in", ">bytes out", ">workers", ">working", ">waited for input", ">waited for output", ">cpu", ">redelivered", ">errors")
+	t.without("bytes in", "bytes out", "cpu", "workers", "rows out", "rows in")
+	var redelivered, errors int64
+	for i := range all {
+		s := &all[i].Total
+		redelivered, errors = redelivered+s.Redelivered, errors+s.Errors
+		whole := s.WaitIn + s.Working + s.WaitOut
+		share := func(d time.Duration) string {
+			return fmt.Sprintf("%s %4s", figure.Time(d), figure.Percent(int64(d), int64(whole)))
+		}
+		t.add(all[i].Stage, figure.Rows(s.RowsIn), figure.Rows(s.RowsOut), figure.Bytes(s.BytesIn), figure.Bytes(s.BytesOut), figure.Rows(int64(s.Workers)),
+			share(s.Working), share(s.WaitIn), share(s.WaitOut), figure.Time(s.CPU), figure.Rows(s.Redelivered), figure.Rows(s.Errors))
+	}
+	if redelivered == 0 {
+		t.drop("redelivered")
+	}
+	if errors == 0 {
+		t.drop("errors")
+	}
+	t.write(w)
+	requests(w, all)
+}
+
+// requests writes what the stages asked of a store over a network.
+func requests(w io.Writer, all []flow.StageSummary) {
+	for i := range all {
+		if s := &all[i].Total; s.StoreRequests > 0 {
+			fmt.Fprintf(w, "  %s: %s requests to the store, %s repeated, %s throttled\n",
+				all[i].Stage, figure.Rows(s.StoreRequests), figure.Rows(s.StoreRetries), figure.Rows(s.StoreThrottled))
+		}
 	}
 }
 
@@ -71,14 +120,15 @@ func Stats(w io.Writer, sum *flow.Summary) {
 		return
 	}
 	fmt.Fprintln(w)
-	stages(w, sum.Stages, true)
+	stages(w, sum.Stages)
 }
 
-// stages writes a line for each stage, and below it, with instances, one for each
-// process when there are several.
-func stages(w io.Writer, all []flow.StageSummary, instances bool) {
+// stages writes a line for each stage, and below it one for each process when there are
+// several.
+func stages(w io.Writer, all []flow.StageSummary) {
 	t := newTable("  ", "stage", ">rows in", ">rows out", ">blocks", ">bytes in", ">bytes out",
 		">waited in", ">working", ">waited out", ">cpu", ">redelivered", ">errors")
+	t.without("blocks", "bytes in", "bytes out", "redelivered", "cpu", "rows out", "rows in")
 	line := func(name string, s *flow.Stats) {
 		t.add(name, figure.Rows(s.RowsIn), figure.Rows(s.RowsOut), figure.Rows(max(s.BlocksIn, s.BlocksOut)),
 			figure.Bytes(s.BytesIn), figure.Bytes(s.BytesOut),
@@ -87,7 +137,7 @@ func stages(w io.Writer, all []flow.StageSummary, instances bool) {
 	}
 	for i := range all {
 		line(all[i].Stage, &all[i].Total)
-		if !instances || len(all[i].Instances) < 2 {
+		if len(all[i].Instances) < 2 {
 			continue
 		}
 		for j := range all[i].Instances {
@@ -95,15 +145,8 @@ func stages(w io.Writer, all []flow.StageSummary, instances bool) {
 		}
 	}
 	t.write(w)
-	for i := range all {
-		if s := &all[i].Total; s.StoreRequests > 0 {
-			fmt.Fprintf(w, "  %s: %s requests to the store, %s repeated, %s throttled\n",
-				all[i].Stage, figure.Rows(s.StoreRequests), figure.Rows(s.StoreRetries), figure.Rows(s.StoreThrottled))
-		}
-	}
-	if instances {
-		scalings(w, all)
-	}
+	requests(w, all)
+	scalings(w, all)
 }
 
 // scalings writes how the workers of each instance changed, and why: the last changes,

@@ -10,6 +10,7 @@ import (
 
 // Garbage is what a run that has ended has left behind.
 type Garbage struct {
+	V           int       `json:"v"` // 1
 	Run         string    `json:"run"`
 	Pipeline    string    `json:"pipeline"`
 	Ended       time.Time `json:"ended"`
@@ -29,6 +30,7 @@ func Collected(w io.Writer, all []Garbage, dry bool) {
 		return
 	}
 	t := newTable("", "run", "pipeline", "ended", ">streams", ">bytes", ">temporary files")
+	t.without("pipeline", "ended")
 	bytes := int64(0)
 	for _, g := range all {
 		bytes += g.Bytes

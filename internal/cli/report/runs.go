@@ -9,6 +9,7 @@ import (
 
 // Line is one run of a list.
 type Line struct {
+	V        int       `json:"v"` // 1
 	Run      string    `json:"run"`
 	Pipeline string    `json:"pipeline"`
 	Status   string    `json:"status"`
@@ -25,6 +26,7 @@ type Line struct {
 // Runs writes a list of runs.
 func Runs(w io.Writer, lines []Line, now time.Time) {
 	t := newTable("", "RUN", "PIPELINE", "STATUS", ">DONE", ">ROWS", "STARTED", ">TOOK", "SINK")
+	t.without("ROWS", "TOOK", "STARTED", "SINK")
 	for _, l := range lines {
 		rows := "-"
 		if l.Planned > 0 {

@@ -12,7 +12,7 @@ import (
 
 // Standing is where a run stands.
 type Standing struct {
-	Record    *flow.Record  `json:"-"`
+	V         int           `json:"v"` // 1
 	Run       flow.RunID    `json:"run"`
 	Pipeline  string        `json:"pipeline"`
 	Sink      string        `json:"sink"`

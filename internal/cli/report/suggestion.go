@@ -13,7 +13,8 @@ import (
 
 // Suggestion writes how a run would be faster, and the figures behind that.
 func Suggestion(w io.Writer, s *suggest.Suggestion) {
-	fmt.Fprintf(w, "run %s (%s)\n\n%s\n", s.Run, s.Pipeline, s.Text)
+	fmt.Fprintf(w, "run %s (%s)\n\n", s.Run, s.Pipeline)
+	paragraph(w, "", s.Text)
 	for _, do := range s.Do {
 		fmt.Fprintf(w, "  %s\n", do)
 	}
@@ -22,6 +23,7 @@ func Suggestion(w io.Writer, s *suggest.Suggestion) {
 	}
 	fmt.Fprintln(w)
 	t := newTable("  ", "stage", ">instances", ">workers", ">blocks/s", ">a block", ">working", ">input", ">waiting", ">of the edge")
+	t.without("of the edge", "workers", "waiting", "input")
 	for i := range s.Stages {
 		st := &s.Stages[i]
 		service, share := "-", "-"

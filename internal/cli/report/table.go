@@ -44,10 +44,8 @@ func (t *table) write(w io.Writer) {
 		if room == 0 || t.total(width) <= room {
 			break
 		}
-		if i := slices.Index(t.rows[0], name); i >= 0 {
-			t.leaveOut(i)
-			width = slices.Delete(width, i, i+1)
-		}
+		t.drop(name)
+		width = t.widths()
 	}
 	if room > 0 {
 		t.squeeze(width, room)
@@ -79,12 +77,20 @@ func (t *table) total(width []int) int {
 	return n
 }
 
-func (t *table) leaveOut(column int) {
+// drop leaves out a column, by its heading.
+func (t *table) drop(heading string) {
+	column := slices.Index(t.rows[0], heading)
+	if column < 0 {
+		return
+	}
 	t.right = slices.Delete(t.right, column, column+1)
 	for i := range t.rows {
 		t.rows[i] = slices.Delete(t.rows[i], column, column+1)
 	}
 }
+
+// id reports that a column has ids of runs, which are of no use when they are cut.
+func (t *table) id(column int) bool { return strings.EqualFold(t.rows[0][column], "run") }
 
 // leastText is how narrow a column of text may become.
 const leastText = 8
@@ -95,7 +101,7 @@ func (t *table) squeeze(width []int, room int) {
 	for t.total(width) > room {
 		widest := -1
 		for i, w := range width {
-			if !t.right[i] && w > leastText && (widest < 0 || w > width[widest]) {
+			if !t.right[i] && !t.id(i) && w > leastText && (widest < 0 || w > width[widest]) {
 				widest = i
 			}
 		}

@@ -1,7 +1,10 @@
 package report
 
 import (
+	"fmt"
+	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/levada-data/levada/internal/cli/figure"
 )
@@ -18,4 +21,21 @@ func oneLine(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, "\ufffd"))
 	return figure.Cut(text, widestValue)
+}
+
+// paragraph writes a text in lines no wider than a terminal; in one line elsewhere.
+func paragraph(w io.Writer, indent, text string) {
+	room := figure.Width(w)
+	line := indent
+	for word := range strings.FieldsSeq(text) {
+		if room > 0 && line != indent && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
+			fmt.Fprintln(w, line)
+			line = indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	fmt.Fprintln(w, line)
 }

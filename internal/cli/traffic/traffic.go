@@ -12,6 +12,7 @@ import (
 
 // Flow is what one stage has sent within some time.
 type Flow struct {
+	V        int           `json:"v"` // 1
 	Stage    string        `json:"stage"`
 	At       time.Time     `json:"at"` // the end of the time
 	Elapsed  time.Duration `json:"elapsed_ns"`
@@ -61,7 +62,7 @@ const longest = time.Hour
 func newSum(stage string) sum {
 	const digits = 3
 	return sum{
-		flow: Flow{Stage: stage}, tasks: map[uint32]struct{}{},
+		flow: Flow{V: 1, Stage: stage}, tasks: map[uint32]struct{}{},
 		took: hdrhistogram.New(1, longest.Microseconds(), digits),
 	}
 }

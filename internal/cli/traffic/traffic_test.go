@@ -27,6 +27,7 @@ func TestMeterAddsUpByStage(t *testing.T) {
 	flows := m.Cut(at(1000))
 	require.Len(t, flows, 2)
 	require.Equal(t, traffic.Flow{
+		V: 1,
 		Stage: "source", At: at(1000), Elapsed: time.Second, Blocks: 2, Rows: 150, Covered: 150, Tasks: 2, Bytes: 1500,
 		Smallest: 500, Largest: 1000, Schema: "f00d",
 	}, flows[0])
@@ -96,5 +97,5 @@ refine: 40 blocks, 24,000 rows in 820 KiB, for 40,000 source rows of 1 task in 2
 `, b.String())
 	b.Reset()
 	require.NoError(t, traffic.NewPrinter(&b, true, nil).Print(m.Total(at(2000))))
-	require.Contains(t, b.String(), `{"stage":"source","at":"2026-01-02T03:04:07Z","elapsed_ns":2000000000,"blocks":40,`)
+	require.Contains(t, b.String(), `{"v":1,"stage":"source","at":"2026-01-02T03:04:07Z","elapsed_ns":2000000000,"blocks":40,`)
 }
