@@ -121,7 +121,11 @@ func (a *app) tap(ctx context.Context, args []string, flags tapFlags) error {
 		if flags.stats {
 			return a.traffic(ctx, srv, rec, stage, &flags)
 		}
-		return errors.Join(a.show(ctx, srv, flow.TapConfig{Run: rec.Run, Stage: last}, &flags, out), out.Close())
+		err = a.show(ctx, srv, flow.TapConfig{Run: rec.Run, Stage: last}, &flags, out)
+		if wrong := (*viewError)(nil); errors.As(err, &wrong) {
+			err = &codeError{exitUsage, absent(ctx, srv, rec, last, &flags.view, wrong)}
+		}
+		return errors.Join(err, out.Close())
 	})
 }
 
@@ -258,7 +262,7 @@ func printRows(ctx context.Context, t *flow.Tapped, opts blocks.DecodeOptions, f
 	}
 	batch, failed, err := flags.view.Of(ctx, memory.DefaultAllocator, b)
 	if err != nil {
-		return 0, 0, &codeError{exitUsage, err}
+		return 0, 0, &viewError{b.Batch.Schema(), err}
 	}
 	defer batch.Release()
 	if n <= 0 || n > batch.NumRows() {

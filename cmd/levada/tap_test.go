@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,10 +14,52 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/cli/traffic"
+	"github.com/levada-data/levada/internal/generate"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
 )
+
+// A column that the output has and that does not travel is told from one that is not there.
+func TestTapSaysThatAColumnDoesNotTravel(t *testing.T) {
+	for _, c := range []struct {
+		stage string
+		flags []string
+		says  []string
+	}{
+		{"source", []string{"--columns", "email,visits"}, []string{`--columns: columns "visits", "email" do not travel in the blocks of source`, "carry: touched", "carry: all"}},
+		{"refine", []string{"--where", "visits > 3 && eur > 1.0"}, []string{`--where: column "visits" does not travel in the blocks of refine`}},
+		{"refine", []string{"--columns", "emial"}, []string{`column "emial" does not exist here`}},
+		{"refine", []string{"--where", "visits > eurr"}, []string{"eurr"}},
+	} {
+		s := stack.New(t, natstest.Listen())
+		data, out := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "out")
+		_, err := generate.Customers(t.Context(), generate.Options{Rows: 2000, Files: 1, Dir: data}, nil)
+		require.NoError(t, err)
+		id := s.Submit(t, `apiVersion: levada/v1
+name: tap
+source: { parquet: { uri: "`+data+`/*.parquet" } }
+stages: [{ name: refine, transform: [{ with: { eur: "amount * 0.92" } }] }]
+sink: { parquet: { uri: "`+out+`" } }
+policies: { carry: touched }
+`, nil)
+		subject := flow.BlocksSubject(id, c.stage)
+		before := s.Server.Interest(subject)
+		done := make(chan error, 1)
+		go func() {
+			args := append([]string{"tap", string(id), c.stage, "--nats", s.Server.URL()}, c.flags...)
+			done <- run(t.Context(), args, func(string) string { return "" }, io.Discard, io.Discard)
+		}()
+		require.Eventually(t, func() bool { return s.Server.Interest(subject) > before || len(done) > 0 }, stack.Limit, time.Millisecond)
+		s.Start(t, stack.All()...)
+		require.Equal(t, flow.StatusDone, s.Await(t, id).Status)
+		err = <-done
+		require.Equal(t, exitUsage, exitCode(err), "%v", err)
+		for _, text := range c.says {
+			require.ErrorContains(t, err, text)
+		}
+	}
+}
 
 // tapped runs 'levada tap' over a whole run of the numbers from 0 to 49,999, of which the
 // stage thin keeps every third, and returns what it wrote, and how it ended.
