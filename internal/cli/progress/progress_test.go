@@ -172,8 +172,8 @@ func TestOptionsForAPipeAndItsLocale(t *testing.T) {
 	require.False(t, OptionsFor(io.Discard, func(k string) string { return env[k] }).Style.Unicode)
 }
 
-// console is a terminal that keeps every frame.
-type console struct {
+// frames is a terminal that keeps every frame.
+type frames struct {
 	mu     sync.Mutex
 	buf    bytes.Buffer
 	frames []string
@@ -181,16 +181,16 @@ type console struct {
 	drawn  chan struct{}
 }
 
-func (c *console) Write(p []byte) (int, error)         { return c.buf.Write(p) }
-func (c *console) ReadFrom(r io.Reader) (int64, error) { return c.buf.ReadFrom(r) }
-func (c *console) IsTerminal() bool                    { return true }
-func (c *console) GetTermSize() (int, int, error) {
+func (c *frames) Write(p []byte) (int, error)         { return c.buf.Write(p) }
+func (c *frames) ReadFrom(r io.Reader) (int64, error) { return c.buf.ReadFrom(r) }
+func (c *frames) IsTerminal() bool                    { return true }
+func (c *frames) GetTermSize() (int, int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.width, 24, nil
 }
 
-func (c *console) Flush(int) error {
+func (c *frames) Flush(int) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.frames = append(c.frames, c.buf.String())
@@ -202,20 +202,20 @@ func (c *console) Flush(int) error {
 	return nil
 }
 
-func (c *console) resize(width int) {
+func (c *frames) resize(width int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.width = width
 }
 
-func (c *console) text() string {
+func (c *frames) text() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.frames, "")
 }
 
 func TestTerminalGetsABarAndALinePerStageWithTheLogAbove(t *testing.T) {
-	c := &console{width: 100, drawn: make(chan struct{})}
+	c := &frames{width: 100, drawn: make(chan struct{})}
 	s := NewScreen(io.Discard, Options{Terminal: true, console: c})
 	log := slog.New(slog.NewTextHandler(s, nil))
 	s.Show(view())
@@ -235,4 +235,31 @@ func TestTerminalGetsABarAndALinePerStageWithTheLogAbove(t *testing.T) {
 	s.Show(view()) // after Close nothing is drawn
 	require.Equal(t, text, c.text())
 	fmt.Fprintln(s, "a late line") // and the log goes on
+}
+
+// A terminal that has become narrower has wrapped the lines of the last frame: all of its rows
+// are drawn over, and none above them.
+func TestFramesAreDrawnOverWhateverTheWidth(t *testing.T) {
+	var out bytes.Buffer
+	width := 100
+	c := &console{out: &out, size: func() (int, int, error) { return width, 24, nil }}
+	draw := func(text string, lines int) string {
+		out.Reset()
+		_, err := io.WriteString(c, text)
+		require.NoError(t, err)
+		require.NoError(t, c.Flush(lines))
+		return out.String()
+	}
+	frame := strings.Repeat("#", 90) + "\n" + strings.Repeat("s", 40) + "\n"
+	drawn := "\x1b[?7l" + frame + "\x1b[?7h"
+	require.Equal(t, drawn, draw(frame, 2), "there is nothing to draw over yet")
+	require.Equal(t, "\x1b[2A\r\x1b[J"+drawn, draw(frame, 2))
+	require.Equal(t, "\x1b[2A\r\x1b[Ja log line\n"+drawn, draw("a log line\n"+frame, 2))
+	require.Equal(t, "\x1b[2A\r\x1b[J"+drawn, draw(frame, 2), "the log line stays")
+	width = 40
+	require.Equal(t, "\x1b[4A\r\x1b[J\x1b[?7lnarrow\n\x1b[?7h", draw("narrow\n", 1), "90 characters are three rows of 40, 40 are one")
+	require.Equal(t, "\x1b[1A\r\x1b[J"+drawn, draw(frame, 2), "it was made for a wider terminal")
+	require.Equal(t, "\x1b[2A\r\x1b[J", draw("", 0), "which has cut it; nothing stays of the bars")
+	require.Equal(t, "after\n", draw("after\n", 0))
+	require.Equal(t, "more\n", draw("more\n", 0))
 }

@@ -76,8 +76,12 @@ func (s *Screen) Show(v View) {
 
 func (s *Screen) open(stages int) {
 	options := []mpb.ContainerOption{mpb.WithOutput(s.w), mpb.WithRefreshRate(refresh), mpb.WithAutoRefresh()}
-	if s.o.console != nil {
-		options = append(options, mpb.WithConsoleWriter(s.o.console))
+	console := s.o.console
+	if f, ok := s.w.(*os.File); ok && console == nil {
+		console = newConsole(f)
+	}
+	if console != nil {
+		options = append(options, mpb.WithConsoleWriter(console))
 	}
 	s.bars = mpb.New(options...)
 	line := func(text func(v *View, width int) string, end string) mpb.BarFiller {

@@ -43,7 +43,7 @@ func Description(w io.Writer, d *parquet.Description) {
 
 func schemaTable(w io.Writer, d *parquet.Description) {
 	t := newTable("", "column", "type", "logical type", "", ">nulls", "least", "most")
-	t.without("", "logical type", "nulls", "most", "least")
+	t.without("", "logical type", "nulls")
 	for i, c := range d.Columns {
 		s := totalOf(d, i)
 		nulls := "-"

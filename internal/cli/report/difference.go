@@ -112,19 +112,21 @@ func rows(w io.Writer, r *compare.Result, key []string) {
 	t.write(w)
 }
 
-// columnsToShow are all, those of the key first, then those that differ: the others go where
-// there is no room.
+// columnsToShow are all, those of the key first, then those that have changed in the rows
+// shown, then those that differ somewhere: the others go where there is no room.
 func columnsToShow(r *compare.Result, key []string) []int {
-	var keys, differ, others []int
+	var keys, changed, differ, others []int
 	for i, c := range r.Columns {
 		switch {
 		case slices.Contains(key, c.Column):
 			keys = append(keys, i)
+		case slices.ContainsFunc(r.Rows.First, func(d compare.RowDifference) bool { return slices.Contains(d.Columns, c.Column) }):
+			changed = append(changed, i)
 		case !c.Equal:
 			differ = append(differ, i)
 		default:
 			others = append(others, i)
 		}
 	}
-	return slices.Concat(keys, differ, others)
+	return slices.Concat(keys, changed, differ, others)
 }
