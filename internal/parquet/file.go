@@ -286,6 +286,9 @@ type section struct {
 	size int64
 	at   int64
 	err  error
+
+	chunks  []*checkedChunk // of which every byte is checked as it is read, by offset; may be none
+	damaged *checkedChunk   // the first of them that is
 }
 
 // ReadAt implements [io.ReaderAt].
@@ -293,6 +296,9 @@ func (s *section) ReadAt(p []byte, at int64) (int, error) {
 	n, err := s.src.ReadAt(p, at)
 	if err != nil && !errors.Is(err, io.EOF) && s.err == nil {
 		s.err = err
+	}
+	if bad := s.check(p[:max(n, 0)], at); bad != nil {
+		return 0, bad
 	}
 	return n, err
 }

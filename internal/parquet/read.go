@@ -111,6 +111,8 @@ func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions
 		return context.Cause(ctx)
 	case bytes.err != nil:
 		err = bytes.err // not damaged: not read
+	case bytes.damaged != nil:
+		return &FileError{File: f.name, RowGroup: g, Column: bytes.damaged.column, Err: fmt.Errorf("%w: %w", ErrCorrupt, bytes.damaged.err)}
 	}
 	return &FileError{File: f.name, RowGroup: g, Err: err}
 }
@@ -136,6 +138,9 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 	}
 	leaves, err := f.leaves(o.Columns)
 	if err != nil {
+		return err
+	}
+	if src.chunks, err = f.checked(g, leaves); err != nil {
 		return err
 	}
 	rr, err := reader.GetRecordReader(ctx, leaves, []int{g})
