@@ -56,6 +56,11 @@ func Wait(ctx context.Context, run *flow.Run) (*Job, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spec of run %s: %w", run.Run, err)
 	}
+	if plan.Stored != nil {
+		if p.Stored, err = DecodeSchema(plan.Stored); err != nil {
+			return nil, fmt.Errorf("plan of run %s: %w", run.Run, err)
+		}
+	}
 	if plan.Late {
 		if p, err = p.Touched(); err != nil {
 			return nil, fmt.Errorf("plan of run %s: %w", run.Run, err)

@@ -59,10 +59,7 @@ func (f *File) lookAhead(first, last int, o *ReadOptions) (*lookAhead, error) {
 		return a, nil
 	}
 	a.fetch = src.Distant()
-	leaves, err := f.leaves(o.Columns)
-	if err != nil {
-		return nil, err
-	}
+	leaves := f.leaves(o.Columns)
 	at := int64(0)
 	for g := first; g < last; g++ {
 		rg := f.meta.RowGroup(g)
@@ -150,18 +147,10 @@ func (a *lookAhead) stop() {
 }
 
 // leaves are the columns of the file that top-level columns are made of.
-func (f *File) leaves(columns *arrow.Schema) ([]int, error) {
+func (f *File) leaves(columns *arrow.Schema) []int {
 	names := make([]string, columns.NumFields())
 	for i, fd := range columns.Fields() {
 		names[i] = fd.Name
 	}
-	idx, err := f.indices(names)
-	if err != nil {
-		return nil, err
-	}
-	var leaves []int
-	for _, i := range idx {
-		leaves = append(leaves, f.fields[i].leaves...)
-	}
-	return leaves, nil
+	return f.leavesNamed(names)
 }

@@ -38,13 +38,14 @@ type Identity struct {
 // File is an open Parquet file whose footer has been checked. Its methods that
 // read may be used by one goroutine at a time.
 type File struct {
-	name   string
-	src    storage.File
-	meta   *metadata.FileMetaData
-	id     Identity
-	schema *arrow.Schema // as this package gives it out
-	fields []field
-	mem    memory.Allocator
+	name     string
+	src      storage.File
+	meta     *metadata.FileMetaData
+	id       Identity
+	schema   *arrow.Schema // as this package gives it out
+	original *arrow.Schema // as the file calls it
+	fields   []field
+	mem      memory.Allocator
 }
 
 // field is a top-level column and its leaves in the file.
@@ -178,8 +179,11 @@ func (f *File) reader(src *section, props *arrowparquet.ReaderProperties, batch 
 	return pqarrow.NewFileReader(r, pqarrow.ArrowReadProperties{BatchSize: batch}, f.mem)
 }
 
-// readSchema makes the schema that batches of this file carry.
+// readSchema makes the schema that batches of this file carry, and finds what the file
+// itself calls its columns.
 func (f *File) readSchema() error {
+	keys := f.keyValues()
+	stored := f.readStored()
 	r, err := f.reader(&section{src: f.src, size: f.id.Size}, arrowparquet.NewReaderProperties(f.mem), 0)
 	if err != nil {
 		return fmt.Errorf("%w: schema: %w", ErrCorrupt, err)
@@ -192,17 +196,29 @@ func (f *File) readSchema() error {
 	if err != nil {
 		return err
 	}
-	fields := plain.Fields()
-	for i := range fields { // such as the field id -1 that arrow-go gives to columns without one
-		fields[i].Metadata = arrow.Metadata{}
-	}
-	f.schema = arrow.NewSchema(fields, nil)
 	for i := range r.Manifest.Fields {
 		f.fields = append(f.fields, field{leaves: leavesOf(&r.Manifest.Fields[i])})
 	}
-	if len(f.fields) != f.schema.NumFields() {
-		return fmt.Errorf("%w: schema of %d fields for %d columns", ErrCorrupt, f.schema.NumFields(), len(f.fields))
+	if len(f.fields) != plain.NumFields() {
+		return fmt.Errorf("%w: schema of %d fields for %d columns", ErrCorrupt, plain.NumFields(), len(f.fields))
 	}
+	fields := make([]arrow.Field, plain.NumFields())
+	for i, fd := range plain.Fields() { // without metadata, such as the field id -1 that arrow-go gives to columns without one
+		fd.Type = bare(fd.Type)
+		fd.Type, _ = f.text(f.fields[i].leaves, fd.Type)
+		if stored != nil {
+			if at := stored.FieldIndices(fd.Name); len(at) == 1 {
+				fd.Type = durations(fd.Type, stored.Field(at[0]).Type)
+			}
+		}
+		fields[i] = arrow.Field{Name: fd.Name, Type: fd.Type, Nullable: fd.Nullable}
+	}
+	f.schema = arrow.NewSchema(fields, nil)
+	original := make([]arrow.Field, len(fields))
+	for i := range fields {
+		original[i] = f.originalOf(i, raw.Field(i), stored)
+	}
+	f.original = arrow.NewSchema(original, &keys)
 	return nil
 }
 
@@ -236,6 +252,9 @@ func (f *File) Rows() int64 { return f.meta.NumRows }
 // RowGroups is the number of row groups.
 func (f *File) RowGroups() int { return f.meta.NumRowGroups() }
 
+// RowGroupRows is the number of rows of row group g.
+func (f *File) RowGroupRows(g int) int64 { return f.meta.RowGroup(g).NumRows() }
+
 // RowGroup is what the footer says of one row group.
 type RowGroup struct {
 	Rows                 int64
@@ -243,39 +262,30 @@ type RowGroup struct {
 }
 
 // RowGroup returns the facts of row group g, sizes for the named top-level columns
-// only (all when nil).
+// only (all when nil), as far as the file has them.
 func (f *File) RowGroup(g int, columns []string) (RowGroup, error) {
 	rg := f.meta.RowGroup(g)
 	out := RowGroup{Rows: rg.NumRows()}
-	idx, err := f.indices(columns)
-	if err != nil {
-		return out, err
-	}
-	for _, i := range idx {
-		for _, leaf := range f.fields[i].leaves {
-			col, err := rg.ColumnChunk(leaf)
-			if err != nil {
-				return out, &FileError{File: f.name, RowGroup: g, Err: err}
-			}
-			out.Compressed += col.TotalCompressedSize()
-			out.Unpacked += col.TotalUncompressedSize()
+	for _, leaf := range f.leavesNamed(columns) {
+		col, err := rg.ColumnChunk(leaf)
+		if err != nil {
+			return out, &FileError{File: f.name, RowGroup: g, Err: err}
 		}
+		out.Compressed += col.TotalCompressedSize()
+		out.Unpacked += col.TotalUncompressedSize()
 	}
 	return out, nil
 }
 
-// indices finds top-level columns by name.
-func (f *File) indices(columns []string) ([]int, error) {
-	var idx []int
+// leavesNamed are the leaves of top-level columns, those that the file has; all when nil.
+func (f *File) leavesNamed(columns []string) []int {
+	var leaves []int
 	for i, fd := range f.schema.Fields() {
 		if columns == nil || slices.Contains(columns, fd.Name) {
-			idx = append(idx, i)
+			leaves = append(leaves, f.fields[i].leaves...)
 		}
 	}
-	if columns != nil && len(idx) != len(columns) {
-		return nil, &FileError{File: f.name, RowGroup: -1, Err: fmt.Errorf("columns %v are not all there", columns)}
-	}
-	return idx, nil
+	return leaves
 }
 
 // section gives arrow-go the seekable reader that it wants; only its size is sought. It

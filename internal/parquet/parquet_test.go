@@ -221,8 +221,18 @@ func TestProjection(t *testing.T) {
 	require.Less(t, two.Compressed, all.Compressed/2)
 	require.LessOrEqual(t, src.read, two.Compressed+1<<10)
 
-	_, err = f.RowGroup(0, []string{"i64", "nothing"})
-	require.ErrorContains(t, err, "nothing")
+	one, err := f.RowGroup(0, []string{"i64"})
+	require.NoError(t, err)
+	also, err := f.RowGroup(0, []string{"i64", "nothing"})
+	require.NoError(t, err)
+	require.Equal(t, one, also, "what the file lacks takes nothing")
+
+	lacks := arrow.NewSchema([]arrow.Field{batch.Schema().Field(0), {Name: "nothing", Type: arrow.PrimitiveTypes.Int64, Nullable: true}}, nil)
+	_, err = readAll(t.Context(), f, parquet.ReadOptions{Columns: lacks})
+	require.ErrorContains(t, err, `column "nothing" is missing`)
+	rows, err = readAll(t.Context(), f, parquet.ReadOptions{Columns: lacks, Fill: true})
+	require.NoError(t, err)
+	require.Regexp(t, `nothing=\(null\)`, rows[4999])
 }
 
 // What nobody wants is told of, but not read.

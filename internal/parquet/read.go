@@ -9,6 +9,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/compute"
+	"github.com/apache/arrow-go/v18/arrow/scalar"
 	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 
 	"github.com/levada-data/levada/pkg/blocks"
@@ -16,12 +18,17 @@ import (
 
 // ReadOptions say what to read, and within what memory.
 type ReadOptions struct {
-	Columns   *arrow.Schema // top-level columns, in this order; must be of the file
-	BlockRows int64         // rows of a batch; the last of a row group may have fewer
-	Budget    int64         // bytes that one page may take, packed or not; 128 MiB when 0
+	// Top-level columns, in this order. One of a type that the file's widens to (see
+	// [Common]) is widened.
+	Columns   *arrow.Schema
+	BlockRows int64 // rows of a batch; the last of a row group may have fewer
+	Budget    int64 // bytes that one page may take, packed or not; 128 MiB when 0
 	// Want says whether the rows [from,to), counted from the first row asked for, are
 	// needed. nil: all. A row group of which nothing is wanted is not read at all.
 	Want func(from, to int64) bool
+	Fill bool // columns that the file lacks are null
+	// Constants are the values of columns that stand in the file's name, not in it. May be nil.
+	Constants map[string]scalar.Scalar
 }
 
 // ReadRowGroups calls emit for every block of the row groups [first,last), in order:
@@ -69,12 +76,18 @@ func (o *ReadOptions) wants(at, rows int64) bool {
 }
 
 // count is readRowGroup for no columns: the footer says it all.
-func (o *ReadOptions) count(at, rows int64, emit func(from, to int64, batch arrow.RecordBatch) error) error {
+func (f *File) count(ctx context.Context, o *ReadOptions, at, rows int64, emit func(from, to int64, batch arrow.RecordBatch) error) error {
 	for from := at; from < at+rows; from += o.BlockRows {
 		to := min(from+o.BlockRows, at+rows)
 		var batch arrow.RecordBatch
 		if o.Want(from, to) {
-			batch = array.NewRecordBatch(o.Columns, nil, to-from)
+			none := array.NewRecordBatch(arrow.NewSchema(nil, nil), nil, to-from)
+			var err error
+			batch, err = f.adapt(ctx, none, o)
+			none.Release()
+			if err != nil {
+				return &FileError{File: f.name, RowGroup: -1, Err: err}
+			}
 		}
 		if err := emit(from, to, batch); err != nil {
 			return err
@@ -85,8 +98,11 @@ func (o *ReadOptions) count(at, rows int64, emit func(from, to int64, batch arro
 
 func (f *File) readRowGroup(ctx context.Context, g int, at int64, o *ReadOptions, ahead *lookAhead, emit func(from, to int64, batch arrow.RecordBatch) error) error {
 	rows := f.meta.RowGroup(g).NumRows()
-	if o.Columns.NumFields() == 0 {
-		return o.count(at, rows, emit)
+	if len(f.leaves(o.Columns)) == 0 {
+		if err := f.count(ctx, o, at, rows, emit); err != nil {
+			return err
+		}
+		return nil
 	}
 	if !o.wants(at, rows) {
 		for from := at; from < at+rows; from += o.BlockRows {
@@ -136,10 +152,7 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 	if err != nil {
 		return err
 	}
-	leaves, err := f.leaves(o.Columns)
-	if err != nil {
-		return err
-	}
+	leaves := f.leaves(o.Columns)
 	if src.chunks, err = f.checked(g, leaves); err != nil {
 		return err
 	}
@@ -157,7 +170,7 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 		}
 		out := arrow.RecordBatch(nil)
 		if o.Want(from, to) {
-			if out, err = f.conform(ctx, batch, o.Columns); err != nil {
+			if out, err = f.conform(ctx, batch, o); err != nil {
 				return err
 			}
 		}
@@ -185,19 +198,68 @@ func explainTooLarge(err error, budget int64) error {
 // conform gives a batch the schema that was asked for: the order of its columns,
 // without the file's metadata, in types that travel. The caller must Release the
 // result.
-func (f *File) conform(ctx context.Context, batch arrow.RecordBatch, want *arrow.Schema) (arrow.RecordBatch, error) {
+func (f *File) conform(ctx context.Context, batch arrow.RecordBatch, o *ReadOptions) (arrow.RecordBatch, error) {
 	plain, err := blocks.Plain(ctx, f.mem, batch)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Release()
-	cols := make([]arrow.Array, want.NumFields())
-	for i, fd := range want.Fields() {
-		at := plain.Schema().FieldIndices(fd.Name)
-		if len(at) != 1 || !arrow.TypeEqual(plain.Column(at[0]).DataType(), fd.Type) {
-			return nil, fmt.Errorf("%w: column %q is not %s", ErrCorrupt, fd.Name, fd.Type)
+	return f.adapt(ctx, plain, o)
+}
+
+// adapt makes the columns that were asked for of those that the file has. It borrows the
+// batch; the caller must Release the result.
+func (f *File) adapt(ctx context.Context, plain arrow.RecordBatch, o *ReadOptions) (arrow.RecordBatch, error) {
+	cols := make([]arrow.Array, 0, o.Columns.NumFields())
+	defer func() {
+		for _, c := range cols {
+			c.Release()
 		}
-		cols[i] = plain.Column(at[0])
+	}()
+	for _, fd := range o.Columns.Fields() {
+		at := plain.Schema().FieldIndices(fd.Name)
+		var (
+			col arrow.Array
+			err error
+		)
+		switch {
+		case len(at) == 1:
+			col, err = f.column(ctx, plain.Column(at[0]), fd)
+		case len(at) > 1:
+			err = fmt.Errorf("%w: column %q is there %d times", ErrCorrupt, fd.Name, len(at))
+		case o.Constants[fd.Name] != nil:
+			col, err = scalar.MakeArrayFromScalar(o.Constants[fd.Name], int(plain.NumRows()), f.mem)
+		case o.Fill && fd.Nullable:
+			col = array.MakeArrayOfNull(f.mem, fd.Type, int(plain.NumRows()))
+		default:
+			err = fmt.Errorf("column %q is missing", fd.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		cols = append(cols, col)
 	}
-	return array.NewRecordBatch(want, cols, batch.NumRows()), nil
+	return array.NewRecordBatch(o.Columns, cols, plain.NumRows()), nil
+}
+
+// column gives a column the type that was asked for.
+func (f *File) column(ctx context.Context, col arrow.Array, want arrow.Field) (arrow.Array, error) {
+	switch {
+	case !want.Nullable && col.NullN() > 0:
+		return nil, fmt.Errorf("%w: column %q has nulls and must not", ErrCorrupt, want.Name)
+	case arrow.TypeEqual(col.DataType(), want.Type):
+		col.Retain()
+		return col, nil
+	case alike(col.DataType(), want.Type):
+		return as(ctx, f.mem, col, want.Type)
+	case col.DataType().ID() == arrow.NULL && want.Nullable:
+		return array.MakeArrayOfNull(f.mem, want.Type, col.Len()), nil
+	case Widens(col.DataType(), want.Type):
+		wide, err := compute.CastArray(compute.WithAllocator(ctx, f.mem), col, compute.SafeCastOptions(want.Type))
+		if err != nil {
+			return nil, fmt.Errorf("%w: column %q has a value that does not fit %s", ErrCorrupt, want.Name, want.Type)
+		}
+		return wide, nil
+	}
+	return nil, fmt.Errorf("%w: column %q is not %s", ErrCorrupt, want.Name, want.Type)
 }

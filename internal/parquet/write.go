@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -19,6 +20,10 @@ type WriteOptions struct {
 	Level        int    // of zstd; 1 when 0
 	RowsPerGroup int64  // 1,048,576 when 0
 	Memory       memory.Allocator
+	// Stored is what the file calls the columns: the same ones, in types of which the
+	// batches have the plain ones, with metadata, and the file's key-value metadata. nil: as
+	// the batches do.
+	Stored *arrow.Schema
 }
 
 // sampleRows is how many rows decide about dictionaries.
@@ -29,6 +34,7 @@ const sampleRows = 4096
 type Writer struct {
 	w       io.Writer
 	schema  *arrow.Schema
+	encoded *arrow.Schema // what arrow-go is given
 	o       WriteOptions
 	fw      *pqarrow.FileWriter
 	out     *counter
@@ -95,12 +101,79 @@ func (w *Writer) open(first arrow.RecordBatch) error {
 			}
 		}
 	}
-	w.fw, err = pqarrow.NewFileWriter(w.schema, w.out, arrowparquet.NewWriterProperties(props...),
-		pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema(), pqarrow.WithAllocator(w.o.Memory)))
+	w.encoded = w.schema
+	options := []pqarrow.WriterOption{pqarrow.WithAllocator(w.o.Memory)}
+	if entry := w.store(); entry == "" {
+		options = append(options, pqarrow.WithStoreSchema())
+	} else {
+		keys, values := w.encoded.Metadata().Keys(), w.encoded.Metadata().Values()
+		all := arrow.NewMetadata(append(slices.Clone(keys), storedKey), append(slices.Clone(values), entry))
+		w.encoded = arrow.NewSchema(w.encoded.Fields(), &all)
+	}
+	w.fw, err = pqarrow.NewFileWriter(w.encoded, w.out, arrowparquet.NewWriterProperties(props...), pqarrow.NewArrowWriterProperties(options...))
 	if err != nil {
 		return fmt.Errorf("write parquet: %w", err)
 	}
 	return nil
+}
+
+// store decides what arrow-go encodes, and returns the entry that says what it is; "" when
+// arrow-go can say it by itself.
+func (w *Writer) store() string {
+	fields, stored := make([]arrow.Field, w.schema.NumFields()), make([]arrow.Field, w.schema.NumFields())
+	same := true
+	for i, f := range w.schema.Fields() {
+		s := arrow.Field{Name: f.Name, Type: f.Type, Nullable: f.Nullable}
+		if w.o.Stored != nil {
+			if at := w.o.Stored.FieldIndices(f.Name); len(at) == 1 && restores(w.o.Stored.Field(at[0]).Type, f.Type) {
+				s.Type, s.Metadata = w.o.Stored.Field(at[0]).Type, w.o.Stored.Field(at[0]).Metadata
+			}
+		}
+		fields[i] = arrow.Field{Name: f.Name, Type: encodedType(f.Type, s.Type), Nullable: f.Nullable, Metadata: s.Metadata}
+		s.Type = elements(s.Type)
+		stored[i] = s
+		same = same && s.Metadata.Len() == 0 && arrow.TypeEqual(fields[i].Type, f.Type, arrow.CheckMetadata()) && arrow.TypeEqual(s.Type, elements(f.Type), arrow.CheckMetadata())
+	}
+	var keys arrow.Metadata
+	if w.o.Stored != nil {
+		keys = w.o.Stored.Metadata()
+	}
+	if same && keys.Len() == 0 {
+		return ""
+	}
+	entry, ok := encodeStored(arrow.NewSchema(stored, &keys))
+	if !ok {
+		entry, ok = encodeStored(w.schema)
+	}
+	if !ok {
+		return ""
+	}
+	w.encoded = arrow.NewSchema(fields, &keys)
+	return entry
+}
+
+// encodable gives a batch the types that arrow-go encodes. It borrows the batch; the
+// caller must Release the result.
+func (w *Writer) encodable(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
+	cols := make([]arrow.Array, 0, batch.NumCols())
+	defer func() {
+		for _, c := range cols {
+			c.Release()
+		}
+	}()
+	for i, c := range batch.Columns() {
+		to := w.encoded.Field(i).Type
+		if arrow.TypeEqual(c.DataType(), to) {
+			c.Retain()
+		} else {
+			var err error
+			if c, err = as(context.Background(), w.o.Memory, c, to); err != nil { //nolint:forbidigo // nothing in it waits
+				return nil, fmt.Errorf("column %q: %w", w.schema.Field(i).Name, err)
+			}
+		}
+		cols = append(cols, c)
+	}
+	return array.NewRecordBatch(w.encoded, cols, batch.NumRows()), nil
 }
 
 // Repeats reports that a column has so few distinct values that a dictionary pays:
@@ -137,10 +210,11 @@ func (w *Writer) Write(batch arrow.RecordBatch) error {
 	if batch.NumRows() == 0 {
 		return nil
 	}
-	if batch.Schema() != w.schema { // metadata may differ, which arrow-go refuses
-		batch = array.NewRecordBatch(w.schema, batch.Columns(), batch.NumRows())
-		defer batch.Release()
+	batch, err := w.encodable(batch)
+	if err != nil {
+		return fmt.Errorf("write parquet: %w", err)
 	}
+	defer batch.Release()
 	if err := w.fw.WriteBuffered(batch); err != nil {
 		return fmt.Errorf("write parquet: %w", err)
 	}

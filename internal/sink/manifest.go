@@ -51,11 +51,12 @@ type Manifest struct {
 	PartitionBy []string     `json:"partition_by,omitempty"` // columns that are directories
 	Books       ledger.Books `json:"books"`
 
-	Columns []Column `json:"columns,omitempty"` // those that are directories included
-	Sources []Source `json:"sources,omitempty"`
-	Files   []File   `json:"files"`              // by name
-	Dead    []Dead   `json:"dead,omitempty"`     // source rows that are in the dead letters
-	Old     []string `json:"replaced,omitempty"` // files that the run replaces (mode overwrite)
+	Columns []Column  `json:"columns,omitempty"` // those that are directories included
+	Sources []Source  `json:"sources,omitempty"`
+	Skipped []Skipped `json:"skipped,omitempty"`  // files of the source that could not be read, and were left out
+	Files   []File    `json:"files"`              // by name
+	Dead    []Dead    `json:"dead,omitempty"`     // source rows that are in the dead letters
+	Old     []string  `json:"replaced,omitempty"` // files that the run replaces (mode overwrite)
 
 	hash string // of the bytes in the sink
 }
@@ -73,6 +74,14 @@ type Source struct {
 	Bytes  int64  `json:"bytes"`
 	Rows   int64  `json:"rows"`
 	Footer string `json:"footer"` // SHA-256 of the footer's bytes, hex
+}
+
+// Skipped is a file that could not be read and was left out, by on_bad_file: skip. Rows of
+// a file that was found bad only while it was read are in the books, dropped by
+// source/on_bad_file with its index in Sources.
+type Skipped struct {
+	URI    string `json:"uri"`
+	Reason string `json:"reason"`
 }
 
 // File is one file of the output.
@@ -130,6 +139,9 @@ func (m *Manifest) Fill(s *ledger.State, files bool) {
 	m.Lock, m.Old = plan.Lock, plan.Old
 	for _, f := range plan.Files {
 		m.Sources = append(m.Sources, Source{URI: f.URI, Bytes: f.Size, Rows: f.Rows, Footer: f.Footer})
+	}
+	for _, f := range plan.Skipped {
+		m.Skipped = append(m.Skipped, Skipped{URI: f.URI, Reason: f.Reason})
 	}
 	for d := range s.Buried() {
 		m.Dead = append(m.Dead, Dead{Stage: d.Stage, Attempt: d.Attempt, Lineage: deadLineage(plan, d)})
@@ -253,7 +265,7 @@ func (s *Sink) encodeManifest(ctx context.Context, m *Manifest) ([]byte, error) 
 // can read it, and line tools can count and compare.
 func (m *Manifest) encode() ([]byte, error) {
 	head := *m
-	head.Columns, head.Sources, head.Files, head.Dead, head.Old = nil, nil, nil, nil, nil
+	head.Columns, head.Sources, head.Skipped, head.Files, head.Dead, head.Old = nil, nil, nil, nil, nil, nil
 	type plain Manifest
 	data, err := json.MarshalIndent(struct {
 		plain
@@ -264,7 +276,7 @@ func (m *Manifest) encode() ([]byte, error) {
 	}
 	b := bytes.NewBuffer(bytes.TrimSuffix(data, []byte("\n}")))
 	err = errors.Join(
-		writeList(b, "columns", m.Columns, true), writeList(b, "sources", m.Sources, true), writeList(b, "files", m.Files, false),
+		writeList(b, "columns", m.Columns, true), writeList(b, "sources", m.Sources, true), writeList(b, "skipped", m.Skipped, true), writeList(b, "files", m.Files, false),
 		writeList(b, "dead", m.Dead, true), writeList(b, "replaced", m.Old, true))
 	b.WriteString("\n}\n")
 	return b.Bytes(), err

@@ -107,10 +107,10 @@ func TestAllocations(t *testing.T) {
 		most float64
 		f    func()
 	}{
-		{"copy", 60, k.append(t, k.copied)},
+		{"copy", 80, k.append(t, k.copied)},
 		{"gather", 180, k.append(t, k.gathered())},
 		{"encode", 220, k.append(t, k.encoded())},
-		{"decode", 70, func() { k.decode(t, d) }},
+		{"decode", 90, func() { k.decode(t, d) }},
 	} {
 		c.f()
 		n := testing.AllocsPerRun(5, c.f)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
+
+	"github.com/levada-data/levada/internal/pages"
 )
 
 const (
@@ -15,8 +17,19 @@ const (
 	maxFilter    = 64 << 20  // bytes of a bloom filter
 )
 
-// copy appends a range of a source to the file.
-func (w *Writer) copy(ctx context.Context, s *Source, sp span) error {
+// copied is a chunk that is copied as it is, but not without a look at its pages.
+type copied struct {
+	span
+	group  int
+	column string
+	pages  *pages.Walker
+}
+
+// copy appends neighbouring chunks of a source to the file. A page that contradicts its
+// checksum, its header or the footer is an error, before the last byte of it is written.
+func (w *Writer) copy(ctx context.Context, s *Source, chunks []copied) error {
+	sp := chunks[0].span
+	sp.n = chunks[len(chunks)-1].end() - sp.at
 	for sp.n > 0 {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -27,7 +40,11 @@ func (w *Writer) copy(ctx context.Context, s *Source, sp span) error {
 		}
 		b := w.buf[:n]
 		if err := readAt(s.r, b, sp.at); err != nil {
-			return err
+			return s.wrap(chunks[0].group, chunks[0].column, err)
+		}
+		var err error
+		if chunks, err = follow(chunks, b); err != nil {
+			return s.wrap(chunks[0].group, chunks[0].column, corrupt("%w", err))
 		}
 		if err := w.write(b); err != nil {
 			return err
@@ -36,6 +53,54 @@ func (w *Writer) copy(ctx context.Context, s *Source, sp span) error {
 		sp.n -= n
 	}
 	return nil
+}
+
+// follow checks the next bytes of chunks, which lie one behind the other, and returns
+// those of which some are still to come, or that with the error.
+func follow(chunks []copied, b []byte) ([]copied, error) {
+	for len(b) > 0 {
+		c := &chunks[0]
+		n := min(int64(len(b)), c.pages.Left())
+		err := c.pages.Write(b[:n])
+		if err == nil && c.pages.Left() == 0 {
+			err = c.pages.Close()
+		}
+		if err != nil {
+			return chunks, err
+		}
+		if b = b[n:]; c.pages.Left() == 0 {
+			chunks = chunks[1:]
+		}
+	}
+	return chunks, nil
+}
+
+// pagesOf is what the footer says of a chunk's pages.
+func (s *Source) pagesOf(c *chunk, def, rep bool) pages.Chunk {
+	p := pages.Chunk{Bytes: c.span().n, Values: c.values, Packed: c.codec != codecNone, Def: def, Rep: rep, Encodings: c.encodings}
+	d := &decoder{b: c.encStats}
+	if c.encStats == nil {
+		return p
+	}
+	elem, n := d.list()
+	for i := 0; i < n && d.err == nil && elem == typeStruct; i++ {
+		k := pages.Kind{Page: -1, Encoding: -1}
+		d.fields(func(id int16, typ byte) {
+			switch id {
+			case 1:
+				k.Page = d.int(typ)
+			case 2:
+				k.Encoding = d.int(typ)
+			default:
+				d.skip(typ)
+			}
+		})
+		p.Kinds = append(p.Kinds, k)
+	}
+	if d.err != nil {
+		p.Kinds = nil
+	}
+	return p
 }
 
 // carry returns what the file says of the chunks of some leaves of a row group, with

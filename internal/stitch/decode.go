@@ -150,7 +150,9 @@ func (in *columnReader) skip(ctx context.Context, name string, n int) error {
 				return corrupt("its pages have fewer rows than the row group")
 			case int(in.pages.head.values) <= n:
 				n -= int(in.pages.head.values)
-				in.pages.skip()
+				if err := in.pages.skip(); err != nil {
+					return err
+				}
 				continue
 			}
 			if err := in.pages.load(ctx, name); err != nil {
@@ -182,7 +184,7 @@ func (r *pageReader) drop(n int) error {
 	default:
 		bytes = values * r.width()
 	}
-	r.pass(n, values, bytes)
+	r.taken(n, values, bytes)
 	return nil
 }
 
@@ -194,8 +196,8 @@ func (r *pageReader) valuesIn(n int) int {
 	return count(r.def[:n])
 }
 
-// pass notes that the next n rows have been taken, with so many values of so many bytes.
-func (r *pageReader) pass(n, values, bytes int) {
+// taken notes that the next n rows are taken, with so many values of so many bytes.
+func (r *pageReader) taken(n, values, bytes int) {
 	if r.values != r.rows {
 		r.def = r.def[n:]
 	}
@@ -321,7 +323,7 @@ func (c *column) page(in *pageReader, n int) error {
 		}
 	}
 	c.rows += n
-	in.pass(n, values, bytes)
+	in.taken(n, values, bytes)
 	return err
 }
 

@@ -100,7 +100,7 @@ func (g *gatherer) pages(ctx context.Context, s *Source, of chunkOf, keep []uint
 			known = true // the dictionary has been read
 			if place := s.places.before(of, int(keep[0])); place.row > 0 {
 				row = place.row
-				in.jump(place.at)
+				in.resume(place.at, row)
 				continue
 			}
 		}
@@ -110,7 +110,9 @@ func (g *gatherer) pages(ctx context.Context, s *Source, of chunkOf, keep []uint
 			return corrupt("its pages have more than %d rows", len(mask))
 		}
 		if count(mask[row:row+n]) == 0 {
-			in.skip()
+			if err := in.skip(); err != nil {
+				return err
+			}
 		} else {
 			if err := in.load(ctx, name); err != nil {
 				return err

@@ -31,6 +31,7 @@ type Options struct {
 	Codec  string // "none", "snappy", "zstd"; snappy when empty
 	Level  int    // of zstd; 1 when 0
 	Memory memory.Allocator
+	Stored *arrow.Schema // see [parquet.WriteOptions]
 }
 
 // Layout is what the files of a [Writer] look like: those that internal/parquet writes
@@ -79,7 +80,7 @@ func NewLayout(schema *arrow.Schema, o Options) (*Layout, error) {
 }
 
 func (l *Layout) writeOptions(rows int64) parquet.WriteOptions {
-	return parquet.WriteOptions{Codec: l.o.Codec, Level: l.o.Level, RowsPerGroup: rows, Memory: l.o.Memory}
+	return parquet.WriteOptions{Codec: l.o.Codec, Level: l.o.Level, RowsPerGroup: rows, Memory: l.o.Memory, Stored: l.o.Stored}
 }
 
 // Schema is the schema that the layout was made of.

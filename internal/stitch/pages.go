@@ -10,6 +10,7 @@ import (
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/levada-data/levada/internal/pages"
 	"github.com/levada-data/levada/internal/parquet"
 )
 
@@ -33,6 +34,7 @@ type pageReader struct {
 	src    *Source
 	at     int64  // in the file, behind the window
 	end    int64  // of the chunk
+	walk   *pages.Walker
 	window []byte // what has been read of the chunk and not looked at
 	buf    []byte // in which it lies
 
@@ -75,6 +77,7 @@ func (r *pageReader) close() {
 func (r *pageReader) open(s *Source, c *chunk, e *element, maxDef int) {
 	sp := c.span()
 	r.src, r.at, r.end, r.window = s, sp.at, sp.end(), nil
+	r.walk = pages.NewWalker(s.pagesOf(c, maxDef > 0, false))
 	r.codec, r.phys, r.length, r.maxDef = c.codec, e.phys, int(max(e.length, 0)), maxDef
 	r.dict, r.dictN, r.dictPage, r.wordsAt, r.begun = nil, 0, nil, r.wordsAt[:0], false
 	r.rows, r.values = 0, 0
@@ -113,14 +116,29 @@ func (r *pageReader) fill(ctx context.Context, n int) error {
 	return nil
 }
 
-// take returns the next n bytes, which are there until the window moves.
+// take returns the next n bytes, a header and a body, which have been checked, and are
+// there until the window moves.
 func (r *pageReader) take(ctx context.Context, n int) ([]byte, error) {
 	if err := r.fill(ctx, n); err != nil {
 		return nil, err
 	}
 	b := r.window[:n]
+	if err := r.walk.Write(b); err != nil {
+		return nil, corrupt("%w", err)
+	}
 	r.window = r.window[n:]
 	return b, nil
+}
+
+// pass goes beyond a page, whose header of so many bytes is in the window, without
+// reading what of its body is not there.
+func (r *pageReader) pass(size int, body int64) error {
+	if err := r.walk.Write(r.window[:size]); err != nil {
+		return corrupt("%w", err)
+	}
+	r.walk.Skip(body)
+	r.jump(r.pos() + int64(size) + body)
+	return nil
 }
 
 // jump goes on at a place of the file that is not behind pos.
@@ -130,6 +148,13 @@ func (r *pageReader) jump(to int64) {
 		return
 	}
 	r.at, r.window = to, nil
+}
+
+// resume goes on at a page that lies ahead, before which there are so many rows, and whose
+// predecessors have been checked before.
+func (r *pageReader) resume(at int64, rows int) {
+	r.walk.Pass(at-r.pos(), int64(rows))
+	r.jump(at)
 }
 
 // header reads the header of the next page, which stays where it is; false at the end of
@@ -166,8 +191,14 @@ func (r *pageReader) header(ctx context.Context) (h pageHeader, size int, more b
 func (r *pageReader) peek(ctx context.Context, name string) (bool, error) {
 	for {
 		h, size, more, err := r.header(ctx)
-		if err != nil || !more {
+		if err != nil {
 			return false, err
+		}
+		if !more {
+			if err := r.walk.Close(); err != nil {
+				return false, corrupt("%w", err)
+			}
+			return false, nil
 		}
 		switch h.kind {
 		case pageDict:
@@ -178,7 +209,9 @@ func (r *pageReader) peek(ctx context.Context, name string) (bool, error) {
 				return false, err
 			}
 		case pageIndex:
-			r.jump(r.pos() + int64(size) + h.packed)
+			if err := r.pass(size, h.packed); err != nil {
+				return false, err
+			}
 		case pageData, pageDataV2:
 			if h.values < 0 {
 				return false, corrupt("a page of %d values", h.values)
@@ -195,7 +228,7 @@ func (r *pageReader) peek(ctx context.Context, name string) (bool, error) {
 }
 
 // skip passes over the page that peek has found.
-func (r *pageReader) skip() { r.jump(r.pos() + int64(r.headSize) + r.head.packed) }
+func (r *pageReader) skip() error { return r.pass(r.headSize, r.head.packed) }
 
 // load reads the page that peek has found.
 func (r *pageReader) load(ctx context.Context, name string) error {

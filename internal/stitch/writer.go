@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/levada-data/levada/internal/pages"
 )
 
 // Column is where one field of a row group comes from: exactly one of Source and Values
@@ -249,18 +251,17 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 	}
 	out.at = w.at
 	var run struct { // of adjacent chunks that are not copied yet
-		p *plan
-		span
+		source *Source
+		chunks []copied
+		n      int64 // bytes
+		end    int64
 	}
 	flush := func() error {
 		if run.n == 0 {
 			return nil
 		}
-		err := w.copy(ctx, run.p.source, run.span)
-		if err != nil {
-			err = run.p.source.wrap(run.p.group, run.p.column, err)
-		}
-		run.n = 0
+		err := w.copy(ctx, run.source, run.chunks)
+		run.n, run.chunks = 0, run.chunks[:0]
 		return err
 	}
 	leaf := 0
@@ -280,18 +281,21 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 			}
 			continue
 		}
-		for range p.n {
-			sp := infos[leaf].span()
-			if run.n > 0 && (run.p.source != p.source || run.end() != sp.at) {
+		for k := range p.n {
+			sp, lf := infos[leaf].span(), &p.source.meta.leaves[p.from+k]
+			if run.n > 0 && (run.source != p.source || run.end != sp.at) {
 				if err := flush(); err != nil {
 					return err
 				}
 			}
-			if run.n == 0 {
-				run.p, run.at = p, sp.at
-			}
 			infos[leaf].move(w.at + run.n - sp.at)
+			if sp.n > 0 {
+				walk := pages.NewWalker(p.source.pagesOf(&infos[leaf].chunk, lf.maxDef > 0, lf.maxRep > 0))
+				run.chunks = append(run.chunks, copied{sp, p.group, p.column, walk})
+				run.source = p.source
+			}
 			run.n += sp.n
+			run.end = sp.end()
 			leaf++
 		}
 	}

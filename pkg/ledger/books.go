@@ -15,6 +15,7 @@ type Books struct {
 	Dropped     map[string]int64 `json:"dropped,omitempty"`       // by operator
 	Dead        int64            `json:"dead"`                    // by the standing commits and dead entries
 	DeadByStage map[string]int64 `json:"dead_by_stage,omitempty"` // the same rows
+	Skipped     int              `json:"skipped_files,omitempty"` // of the source, which could not be read: nobody knows their rows
 }
 
 // DroppedRows is the sum over all operators.

@@ -24,9 +24,12 @@ type Plan struct {
 	Late          bool   `json:"late,omitempty"`   // only the touched ones travel; writers take the others from the files
 	MaxBlockBytes int64  `json:"max_block_bytes"`
 
-	Lock string   `json:"lock,omitempty"` // nonce of the sink's lock
-	Old  []string `json:"old,omitempty"`  // files that mode overwrite replaces
-	Skip string   `json:"skip,omitempty"` // why there is nothing to do: the run is complete at once, whatever its tasks
+	Lock    string     `json:"lock,omitempty"`    // nonce of the sink's lock
+	Old     []string   `json:"old,omitempty"`     // files that mode overwrite replaces
+	Stored  []byte     `json:"stored,omitempty"`  // what the output calls its columns, with metadata: Arrow IPC stream without batches
+	Skipped []PlanSkip `json:"skipped,omitempty"` // files that cannot be read, and which the pipeline leaves out
+
+	Skip string `json:"skip,omitempty"` // why there is nothing to do: the run is complete at once, whatever its tasks
 }
 
 // PlanFile is one file of the source, as the planner saw it.
@@ -35,6 +38,14 @@ type PlanFile struct {
 	Size   int64  `json:"size"`
 	Footer string `json:"footer"` // SHA-256 of the footer's bytes, hex
 	Rows   int64  `json:"rows"`
+	// Hive are the columns that stand in the file's name, as they stand there.
+	Hive map[string]string `json:"hive,omitempty"`
+}
+
+// PlanSkip is a file of the source that is left out.
+type PlanSkip struct {
+	URI    string `json:"uri"`
+	Reason string `json:"reason"`
 }
 
 // PlanTask is a re-readable slice of the source.

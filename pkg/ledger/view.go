@@ -113,6 +113,7 @@ func (s *State) Progress() Progress { return Progress{s.planned, s.coverage.Rows
 func (s *State) Books() Books {
 	b := Books{Read: s.read, Written: s.written, Dead: s.dead, Dropped: maps.Clone(s.dropped), DeadByStage: maps.Clone(s.deadBy)}
 	if s.plan != nil && s.plan.Skip == "" {
+		b.Skipped = len(s.plan.Skipped)
 		b.Pruned, b.Source = s.plan.PrunedRows, s.planned+s.plan.PrunedRows
 	}
 	return b

@@ -25,6 +25,7 @@ type Pipeline struct {
 	Out     *arrow.Schema // what the output holds: the same, unless the writer adds columns
 	Origins []Origin      // of each column of Out; nil when it is that of Carried
 	Prune   []Prune
+	Stored  *arrow.Schema // what the files of the output call their columns (see StoredAs); nil: as Out does
 }
 
 // Stage is a compiled stage.

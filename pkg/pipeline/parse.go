@@ -160,6 +160,7 @@ func (p *parser) root(n *yaml.Node) {
 			p.fail(n, need, "add it", "field %q is missing", need)
 		}
 	}
+	p.combinations()
 	if s.Policies.Visibility == "" {
 		s.Policies.Visibility = VisibilityFile
 		if s.Sink.Parquet != nil && s.Sink.Parquet.Mode == ModeOverwrite {
@@ -191,6 +192,11 @@ func (p *parser) source(n *yaml.Node, path string) {
 				"uri":     func(n *yaml.Node, path string) { q.URI, _ = p.texts(n, path) },
 				"columns": func(n *yaml.Node, path string) { q.Columns, _ = p.texts(n, path) },
 				"s3":      func(n *yaml.Node, path string) { q.S3 = p.s3(n, path, false) },
+				"schema": func(n *yaml.Node, path string) {
+					choose(p, n, path, &q.Schemas, SchemasStrict, SchemasFirst, SchemasUnion)
+				},
+				"hive":        func(n *yaml.Node, path string) { q.Hive = p.hive(n, path) },
+				"on_bad_file": func(n *yaml.Node, path string) { choose(p, n, path, &q.OnBadFile, BadFileFail, BadFileSkip) },
 			})
 			if seen != nil && seen["uri"] == nil {
 				p.fail(n, path+".uri", "name a file, a directory or a glob", "field \"uri\" is missing")

@@ -41,6 +41,10 @@ type ParquetSource struct {
 	Columns []string `json:"columns,omitempty"` // only these; all when empty
 	S3      *S3      `json:"s3,omitempty"`
 
+	Schemas   Schemas   `json:"schema,omitempty"`      // of files that differ
+	Hive      *Hive     `json:"hive,omitempty"`        // directories that are columns; nil: none are
+	OnBadFile OnBadFile `json:"on_bad_file,omitempty"` //
+
 	node *yaml.Node
 }
 

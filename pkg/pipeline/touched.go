@@ -66,7 +66,7 @@ func (p *Pipeline) Touched() (*Pipeline, error) {
 	if len(c.errs) > 0 {
 		return nil, c.errs.sorted()
 	}
-	t.Needed, t.Out = p.Needed, p.Out
+	t.Needed, t.Out, t.Stored = p.Needed, p.Out, p.Stored
 	if !p.Drops() {
 		t.leaveUnchanged(p.Out, origin)
 	}
@@ -93,6 +93,8 @@ func (p *Pipeline) touchable() error {
 		return errors.New("the source has no files to take columns from")
 	case k == nil:
 		return errors.New("the sink has no files to put columns into")
+	case p.Spec.Source.Parquet.OnBadFile == BadFileSkip:
+		return errors.New("on_bad_file: skip reads every column before a row goes on")
 	case len(k.PartitionBy) > 0:
 		return errors.New("partition_by spreads the rows of a block over many files")
 	}

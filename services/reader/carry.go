@@ -25,7 +25,7 @@ func carry(whole *pipeline.Pipeline, file *parquet.File, src *stitch.Source) (ch
 		return whole, nil, refusal.Error(), nil //nolint:nilerr // why all travel is an answer
 	}
 	k := whole.Spec.Sink.Parquet
-	layout, err := stitch.NewLayout(touched.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level})
+	layout, err := stitch.NewLayout(touched.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level, Stored: whole.Stored})
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("lay out files: %w", err)
 	}

@@ -2,10 +2,12 @@ package reader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/scalar"
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
@@ -41,6 +43,10 @@ type Facts struct {
 	PrunedRows, PrunedGroups int64
 	PrunedBy                 string
 
+	Skipped []ledger.PlanSkip // files that cannot be read, and which the spec leaves out
+
+	whole *pipeline.Pipeline // in which all columns travel
+
 	Carried []pipeline.Carried // what becomes of the columns that do not travel; empty when all do
 	AllWhy  string             // why all travel; "" when not
 }
@@ -74,49 +80,131 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 	if len(names) > maxSourceFiles {
 		return nil, fmt.Errorf("the source has %d files, more than %d: read fewer in one run", len(names), maxSourceFiles)
 	}
-	var first *arrow.Schema
+	hive, err := hiveColumns(spec.Source.Parquet.Hive, names)
+	if err != nil {
+		return nil, err
+	}
+	i := &inspection{Facts: f, spec: spec, hive: hive}
+	if spec.Source.Parquet.Schemas == pipeline.SchemasUnion {
+		for _, name := range names {
+			if err := i.open(ctx, name, i.look); err != nil {
+				return nil, err
+			}
+		}
+		f.Skipped = nil // the same ones are met again
+	}
 	for _, name := range names {
-		if err := f.file(ctx, spec, name, &first, names[0]); err != nil {
+		if err := i.open(ctx, name, i.file); err != nil {
 			return nil, err
 		}
 	}
+	if f.Pipeline == nil {
+		return nil, fmt.Errorf("none of the %d files of the source can be read: %s: %s", len(names), f.Skipped[0].URI, f.Skipped[0].Reason)
+	}
+	f.Pipeline.Stored = f.whole.StoredAs(i.columns.originals(hive))
 	return f, nil
 }
 
-// file adds one file: its identity, and its tasks.
-func (f *Facts) file(ctx context.Context, spec *pipeline.Spec, name string, first **arrow.Schema, firstName string) error {
-	src, err := storage.Open(ctx, name, job.S3(spec.Source.Parquet.S3))
+// inspection is what is known while the files are gone through.
+//
+//	union: each file ─► its columns ─┐
+//	                                 ▼
+//	each file ─► its columns ─► those of the pipeline ─► identity, tasks
+type inspection struct {
+	*Facts
+	spec    *pipeline.Spec
+	hive    []arrow.Field
+	columns columns
+}
+
+// open opens a file for f. One that cannot be read is left out if the pipeline says so.
+func (i *inspection) open(ctx context.Context, name string, f func(name string, src storage.File, file *parquet.File) error) error {
+	src, err := storage.Open(ctx, name, job.S3(i.spec.Source.Parquet.S3))
 	if err != nil {
 		return err
 	}
 	file, err := parquet.Open(ctx, src, memory.DefaultAllocator)
 	if err != nil {
+		if parquet.IsDamaged(err) && i.spec.Source.Parquet.OnBadFile == pipeline.BadFileSkip {
+			i.Skipped = append(i.Skipped, ledger.PlanSkip{URI: name, Reason: reason(err)})
+			return nil
+		}
 		return err
 	}
 	defer func() { _ = file.Close() }()
-	if *first == nil {
-		*first = file.Schema()
-		whole, err := pipeline.Compile(spec, *first)
-		if err != nil {
-			return err
-		}
-		sample, err := stitch.OpenSource(name, src, src.Size())
-		if err != nil {
-			return err
-		}
-		if f.Pipeline, f.Carried, f.AllWhy, err = carry(whole, file, sample); err != nil {
-			return err
-		}
-	} else if diff := schemaDiff(*first, file.Schema()); diff != "" {
-		return fmt.Errorf("%s: its schema differs from that of %s: %s: read the files in two runs", name, firstName, diff)
+	return f(name, src, file)
+}
+
+// reason is why a file cannot be read, without its name.
+func reason(err error) string {
+	if fe := (*parquet.FileError)(nil); errors.As(err, &fe) && fe.RowGroup < 0 {
+		return fe.Err.Error()
 	}
-	at := len(f.Files)
+	return err.Error()
+}
+
+// look takes in the columns of one file.
+func (i *inspection) look(_ string, _ storage.File, file *parquet.File) error {
+	return i.columns.add(file)
+}
+
+// file adds one file: its identity, and its tasks.
+func (i *inspection) file(name string, src storage.File, file *parquet.File) error {
+	rule := i.spec.Source.Parquet.Schemas
+	for _, h := range i.hive {
+		if file.Schema().HasField(h.Name) {
+			return fmt.Errorf("%s: column %q is in the file and in its directory: write hive: false, or leave it out of one of them", name, h.Name)
+		}
+	}
+	if i.columns.files == 0 {
+		if err := i.columns.add(file); err != nil {
+			return err
+		}
+	} else if rule != pipeline.SchemasUnion {
+		diff, err := i.columns.fits(file, rule)
+		if err != nil {
+			return err
+		}
+		if diff != "" {
+			return fmt.Errorf("%s: its schema differs from that of %s: %s: read the files in two runs, or write schema: union", name, i.columns.from[0], diff)
+		}
+	}
+	if i.Pipeline == nil {
+		if err := i.compile(name, src, file); err != nil {
+			return err
+		}
+	}
+	at := len(i.Files)
 	id := file.Identity()
-	f.Files = append(f.Files, ledger.PlanFile{URI: name, Size: id.Size, Footer: id.Footer, Rows: file.Rows()})
-	f.Bytes += id.Size
-	f.Groups += file.RowGroups()
-	f.Rows += file.Rows()
-	return f.groups(file, at)
+	planned := ledger.PlanFile{URI: name, Size: id.Size, Footer: id.Footer, Rows: file.Rows()}
+	for _, p := range job.HivePairs(name) {
+		if len(i.hive) > 0 {
+			if planned.Hive == nil {
+				planned.Hive = map[string]string{}
+			}
+			planned.Hive[p.Column] = p.Value
+		}
+	}
+	i.Files = append(i.Files, planned)
+	i.Bytes += id.Size
+	i.Groups += file.RowGroups()
+	i.Rows += file.Rows()
+	return i.groups(file, at)
+}
+
+// compile compiles the pipeline, with the first file at hand to judge by.
+func (i *inspection) compile(name string, src storage.File, file *parquet.File) error {
+	var err error
+	if i.whole, err = pipeline.Compile(i.spec, i.columns.schema(i.hive)); err != nil {
+		return err
+	}
+	i.whole.Stored = i.whole.StoredAs(i.columns.originals(i.hive))
+	sample, err := stitch.OpenSource(name, src, src.Size())
+	if err != nil {
+		return err
+	}
+	i.Pipeline, i.Carried, i.AllWhy, err = carry(i.whole, file, sample)
+	return err
 }
 
 // schemaDiff names the first difference between the schemas of two files.
@@ -159,14 +247,17 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		}
 		first := row
 		row += rg.Rows
-		if by := f.prunes(file, g); by != "" {
+		if by := f.prunes(file, g, at); by != "" {
 			f.PrunedRows += rg.Rows
 			f.PrunedGroups++
 			f.PrunedBy = by
 			task = nil
 			continue
 		}
-		if task == nil || bytes+rg.Unpacked > taskBytes {
+		// Where damage is skipped a task is one row group: its blocks follow from the plan alone,
+		// whether the file can still be read or not.
+		alone := f.Pipeline.Spec.Source.Parquet.OnBadFile == pipeline.BadFileSkip
+		if task == nil || alone || bytes+rg.Unpacked > taskBytes {
 			f.Tasks = append(f.Tasks, ledger.PlanTask{File: at, RowGroups: [2]int{g, g}, FirstRow: first})
 			task, bytes, travelling, most = &f.Tasks[len(f.Tasks)-1], 0, 0, 0
 		}
@@ -193,13 +284,57 @@ func evenly(rows, most int64) int64 {
 	return (rows + pieces - 1) / pieces
 }
 
-func (f *Facts) prunes(file *parquet.File, g int) string {
+func (f *Facts) prunes(file *parquet.File, g, at int) string {
 	for _, p := range f.Pipeline.Prune {
-		if p.Program.CanSkip(func(column string) (expr.Stats, bool) { return file.Stats(g, column) }) {
+		if p.Program.CanSkip(func(column string) (expr.Stats, bool) { return f.stats(file, g, at, column) }) {
 			return p.Operator
 		}
 	}
 	return ""
+}
+
+// stats is what is known of a column as the pipeline sees it: a value in the file's name,
+// or what the footer says, unless the column is widened.
+func (f *Facts) stats(file *parquet.File, g, at int, column string) (expr.Stats, bool) {
+	wanted := f.Pipeline.Needed.FieldIndices(column)
+	if len(wanted) != 1 {
+		return expr.Stats{}, false
+	}
+	field := f.Pipeline.Needed.Field(wanted[0])
+	if value, ok := f.Files[at].Hive[column]; ok {
+		return hiveStats(value, field.Type, file.RowGroupRows(g))
+	}
+	i := file.Schema().FieldIndices(column)
+	if len(i) != 1 || !arrow.TypeEqual(file.Schema().Field(i[0]).Type, field.Type) {
+		return expr.Stats{}, false
+	}
+	return file.Stats(g, column)
+}
+
+// hiveStats is what a directory says of a column.
+func hiveStats(value string, t arrow.DataType, rows int64) (expr.Stats, bool) {
+	v, err := job.HiveScalar(value, t)
+	if err != nil || rows == 0 {
+		return expr.Stats{}, false
+	}
+	st := expr.Stats{Rows: rows, Exact: true}
+	if !v.IsValid() {
+		st.Nulls = rows
+		return st, true
+	}
+	switch v := v.(type) {
+	case *scalar.Int64:
+		st.Min, st.Max = v.Value, v.Value
+	case *scalar.Int32:
+		st.Min, st.Max = int64(v.Value), int64(v.Value)
+	case *scalar.Boolean:
+		st.Min, st.Max = v.Value, v.Value
+	case *scalar.Date32:
+		st.Min, st.Max = v.Value.ToTime(), v.Value.ToTime()
+	case *scalar.String:
+		st.Min, st.Max = value, value
+	}
+	return st, true
 }
 
 func names(s *arrow.Schema) []string {

@@ -134,7 +134,12 @@ func (f *Facts) plan(spec *pipeline.Spec) *ledger.Plan {
 	}
 	p := &ledger.Plan{
 		Spec: spec.Hash(), Files: f.Files, Tasks: f.Tasks, PrunedRows: f.PrunedRows, PrunedGroups: f.PrunedGroups, PrunedBy: f.PrunedBy,
-		Schema: schema, Late: f.Pipeline.Late(), MaxBlockBytes: f.BlockBytes,
+		Skipped: f.Skipped, Schema: schema, Late: f.Pipeline.Late(), MaxBlockBytes: f.BlockBytes,
+	}
+	if f.Pipeline.Stored != nil {
+		if p.Stored, err = job.EncodeSchema(f.Pipeline.Stored); err != nil {
+			p.Stored = nil // the output calls its columns by what they are
+		}
 	}
 	return p
 }

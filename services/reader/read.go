@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -84,6 +85,19 @@ func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Deli
 			Run: string(t.run.Run), Stage: flow.SourceStage, Span: blocks.Span{Task: task.Task, From: from, To: to},
 			Attempt: flow.NewNonce(), Plan: r.id, Epoch: task.Epoch, Rows: batch.NumRows(),
 		}, Batch: batch}
+		g.Go(func() error { return t.publish(ctx, b, d, want) })
+		return nil
+	}, func(from, to int64, operator string, cause error) error {
+		rows = max(rows, to)
+		if err := intake.Err(); err != nil {
+			return context.Cause(intake)
+		}
+		t.run.Log().WarnContext(ctx, "rows of a bad file skipped", slog.Any("error", cause), slog.Int("task", int(task.Task)), slog.Int64("from", from), slog.Int64("to", to))
+		t.meter.Dropped(operator, to-from)
+		b := &blocks.Block{Header: blocks.Header{
+			Run: string(t.run.Run), Stage: flow.SourceStage, Span: blocks.Span{Task: task.Task, From: from, To: to},
+			Attempt: flow.NewNonce(), Plan: r.id, Epoch: task.Epoch, Dropped: []blocks.Drop{{Operator: operator, Rows: to - from}},
+		}}
 		g.Go(func() error { return t.publish(ctx, b, d, want) })
 		return nil
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
+	"github.com/levada-data/levada/pkg/pipeline"
 )
 
 // parquetSource reads the planned row groups of the planned files.
@@ -25,7 +26,39 @@ func (s *parquetSource) name(task uint32) string {
 	return fmt.Sprintf("%s, row groups [%d,%d)", s.job.Plan.Files[t.File].URI, t.RowGroups[0], t.RowGroups[1])
 }
 
-func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc) error {
+func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc, skip skipFunc) error {
+	at := int64(0) // rows that have been emitted
+	err := s.rows(ctx, task, meter, want, func(from, to int64, batch arrow.RecordBatch) error {
+		at = to
+		return emit(from, to, batch)
+	})
+	if s.job.Pipeline.Spec.Source.Parquet.OnBadFile != pipeline.BadFileSkip || !isBad(err) || ctx.Err() != nil {
+		return err
+	}
+	t := s.job.Plan.Tasks[task]
+	operator := fmt.Sprintf("%s/on_bad_file[%d]", flow.SourceStage, t.File)
+	for from := at; from < t.Rows; from += t.BlockRows {
+		to := min(from+t.BlockRows, t.Rows)
+		if !want(from, to) {
+			if err := emit(from, to, nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := skip(from, to, operator, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isBad reports that it is a file itself that cannot be read.
+func isBad(err error) bool {
+	return parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist)
+}
+
+// rows reads a task.
+func (s *parquetSource) rows(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc) error {
 	t := s.job.Plan.Tasks[task]
 	planned := s.job.Plan.Files[t.File]
 	src, err := storage.Open(ctx, planned.URI, job.S3(s.job.Pipeline.Spec.Source.Parquet.S3))
@@ -41,13 +74,17 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 	if id := file.Identity(); id.Size != planned.Size || id.Footer != planned.Footer {
 		return unreadable(fmt.Errorf("source: %w", &parquet.FileError{File: planned.URI, RowGroup: -1, Err: parquet.ErrChanged}))
 	}
+	hive, err := job.Hive(s.job.Pipeline.Source, &planned)
+	if err != nil {
+		return unreadable(err)
+	}
 	clock := startClock(meter)
 	metered := func(from, to int64, batch arrow.RecordBatch) error {
 		clock.stop() // what emit waits for is not reading
 		defer clock.start()
 		return emit(from, to, batch)
 	}
-	o := parquet.ReadOptions{Columns: s.job.Pipeline.Source, BlockRows: t.BlockRows, Budget: s.cfg.Budget, Want: want}
+	o := parquet.ReadOptions{Columns: s.job.Pipeline.Source, BlockRows: t.BlockRows, Budget: s.cfg.Budget, Want: want, Fill: s.job.Pipeline.Spec.Source.Parquet.Schemas != "", Constants: hive}
 	flat, err := openFlat(planned.URI, src, file, &o, s.cfg.Memory)
 	if err != nil {
 		return judge(err)

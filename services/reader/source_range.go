@@ -35,7 +35,7 @@ func rangeTasks(n, maxBlock int64) []ledger.PlanTask {
 
 func (s *rangeSource) name(task uint32) string { return fmt.Sprintf("range, task %d", task) }
 
-func (s *rangeSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc) error {
+func (s *rangeSource) read(ctx context.Context, task uint32, meter *flow.Meter, want func(from, to int64) bool, emit emitFunc, _ skipFunc) error {
 	t := s.job.Plan.Tasks[task]
 	for from := int64(0); from < t.Rows; from += t.BlockRows {
 		if err := ctx.Err(); err != nil {

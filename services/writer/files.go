@@ -23,6 +23,7 @@ type fileSetOptions struct {
 	Buffer int64            // bytes of memory that it may take; 128 MiB when 0
 	Memory memory.Allocator // memory.DefaultAllocator when nil
 	Late   *late            // takes columns from the source; nil when all have travelled
+	Stored *arrow.Schema    // what files call their columns; nil: as their schema does
 }
 
 // fileSet is the files of one lane between two cuts: one open file for each
@@ -43,7 +44,8 @@ type fileSet struct {
 	mem     memory.Allocator
 	limit   int64
 	split   *partitioner
-	late    *late      // nil when all columns have travelled
+	late    *late // nil when all columns have travelled
+	stored  *arrow.Schema
 	whole   *partition // what nothing partitions
 	columns int64      // leaves of the schema that files have
 
@@ -58,13 +60,14 @@ type fileSet struct {
 // newFileSet returns an empty set. What is wrong with the spec, the first Append
 // says.
 func newFileSet(out *sink.Sink, p *pipeline.Pipeline, o fileSetOptions) *fileSet {
+	o.Stored = p.Stored
 	return newFileSetOf(out, p.Out, p.Spec.Sink.Parquet, o)
 }
 
 func newFileSetOf(out *sink.Sink, schema *arrow.Schema, spec *pipeline.ParquetSink, o fileSetOptions) *fileSet {
 	s := &fileSet{
 		out: out, spec: spec, mem: cmp.Or[memory.Allocator](o.Memory, memory.DefaultAllocator),
-		limit: cmp.Or(o.Buffer, 128<<20), files: make(map[string]*outFile), late: o.Late, whole: &partition{},
+		limit: cmp.Or(o.Buffer, 128<<20), files: make(map[string]*outFile), late: o.Late, stored: o.Stored, whole: &partition{},
 	}
 	s.split, s.err = newPartitioner(s.mem, schema, spec.PartitionBy)
 	if s.err == nil {
@@ -348,16 +351,16 @@ func (s *fileSet) reset() {
 // emptyFile writes and finishes the file of a run without rows: the schema, those
 // columns included that would be directories.
 func emptyFile(ctx context.Context, out *sink.Sink, p *pipeline.Pipeline) (ledger.File, error) {
-	return emptyFileOf(ctx, out, p.Out, p.Spec.Sink.Parquet)
+	return emptyFileOf(ctx, out, p.Out, p.Stored, p.Spec.Sink.Parquet)
 }
 
-func emptyFileOf(ctx context.Context, out *sink.Sink, schema *arrow.Schema, spec *pipeline.ParquetSink) (ledger.File, error) {
+func emptyFileOf(ctx context.Context, out *sink.Sink, schema, stored *arrow.Schema, spec *pipeline.ParquetSink) (ledger.File, error) {
 	staged, err := out.Create(ctx, sink.Place{})
 	if err != nil {
 		return ledger.File{}, fmt.Errorf("create file: %w", err)
 	}
 	f := outFile{staged: staged, partition: &partition{}}
-	if f.parquet, err = parquet.NewWriter(staged, schema, writeOptions(spec, nil)); err != nil {
+	if f.parquet, err = parquet.NewWriter(staged, schema, writeOptions(spec, stored, nil)); err != nil {
 		f.abandon()
 		return ledger.File{}, f.encodeError(err)
 	}

@@ -64,16 +64,16 @@ func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
 	}
 	f.staged = staged
 	if late := f.set.late; late != nil {
-		f.parquet = newStitchedFile(staged, late.layout, late.pipeline.Out, f.set.spec, f.set.columns, f.set.mem)
+		f.parquet = newStitchedFile(staged, late.layout, late.pipeline.Out, writeOptions(f.set.spec, f.set.stored, f.set.mem), f.set.spec.PreserveOrder, f.set.columns)
 		return nil
 	}
-	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, writeOptions(f.set.spec, f.set.mem))
+	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, writeOptions(f.set.spec, f.set.stored, f.set.mem))
 	return f.encodeError(err)
 }
 
-func writeOptions(spec *pipeline.ParquetSink, mem memory.Allocator) parquet.WriteOptions {
+func writeOptions(spec *pipeline.ParquetSink, stored *arrow.Schema, mem memory.Allocator) parquet.WriteOptions {
 	return parquet.WriteOptions{
-		Codec: spec.Compression.Codec, Level: spec.Compression.Level, RowsPerGroup: spec.RowsPerGroup, Memory: mem,
+		Codec: spec.Compression.Codec, Level: spec.Compression.Level, RowsPerGroup: spec.RowsPerGroup, Memory: mem, Stored: stored,
 	}
 }
 

@@ -43,7 +43,7 @@ const (
 
 func newLate(j *job.Job, mem memory.Allocator) (*late, error) {
 	k := j.Pipeline.Spec.Sink.Parquet
-	layout, err := stitch.NewLayout(j.Pipeline.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level, Memory: mem})
+	layout, err := stitch.NewLayout(j.Pipeline.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level, Memory: mem, Stored: j.Pipeline.Stored})
 	if err != nil {
 		return nil, err
 	}

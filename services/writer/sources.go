@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/apache/arrow-go/v18/arrow/scalar"
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
@@ -29,7 +30,8 @@ const openSources = 8
 
 // source is one open file. Its identity is that of the plan.
 type source struct {
-	file   int // of the plan
+	file   int                      // of the plan
+	hive   map[string]scalar.Scalar // columns that stand in its name
 	src    storage.File
 	stitch *stitch.Source
 	reader *parquet.File // for what has to be decoded; opened when it is needed
@@ -112,7 +114,11 @@ func (s *sources) get(ctx context.Context, file int) (*source, error) {
 		s.open[0].close()
 		s.open = s.open[1:]
 	}
-	o := &source{file: file, src: src, stitch: st, mem: s.mem, refused: map[string]bool{}}
+	hive, err := job.Hive(s.job.Pipeline.Needed, &planned)
+	if err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	o := &source{file: file, hive: hive, src: src, stitch: st, mem: s.mem, refused: map[string]bool{}}
 	s.open = append(s.open, o)
 	return o, nil
 }
@@ -156,7 +162,7 @@ func (o *source) decode(ctx context.Context, group int, columns *arrow.Schema, r
 	}
 	var own error // of f, or of what is done to the rows: not the source's
 	at, left := int64(0), rows
-	err := o.reader.ReadRowGroups(ctx, group, group+1, parquet.ReadOptions{Columns: columns, BlockRows: decodeRows, Want: func(from, to int64) bool {
+	err := o.reader.ReadRowGroups(ctx, group, group+1, parquet.ReadOptions{Columns: columns, BlockRows: decodeRows, Constants: o.hive, Fill: true, Want: func(from, to int64) bool {
 		return rows == nil || anyIn(rows, from, to)
 	}}, func(from, to int64, batch arrow.RecordBatch) error {
 		if batch == nil {

@@ -6,12 +6,10 @@ import (
 	"io"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/stitch"
 	"github.com/levada-data/levada/pkg/blocks"
-	"github.com/levada-data/levada/pkg/pipeline"
 )
 
 // encoder writes rows as one Parquet file: what [parquet.Writer] does.
@@ -40,8 +38,8 @@ type stitchedFile struct {
 	most  int64           // of these, that have not become pages yet
 }
 
-func newStitchedFile(w io.Writer, layout *stitch.Layout, schema *arrow.Schema, spec *pipeline.ParquetSink, columns int64, mem memory.Allocator) *stitchedFile {
-	return &stitchedFile{w: stitch.NewWriter(w, layout), schema: schema, options: writeOptions(spec, mem), ordered: spec.PreserveOrder, most: columns * pageBytes}
+func newStitchedFile(w io.Writer, layout *stitch.Layout, schema *arrow.Schema, o parquet.WriteOptions, ordered bool, columns int64) *stitchedFile {
+	return &stitchedFile{w: stitch.NewWriter(w, layout), schema: schema, options: o, ordered: ordered, most: columns * pageBytes}
 }
 
 // stitch appends a row group.

@@ -90,6 +90,9 @@ func requests(w io.Writer, all []flow.StageSummary) {
 func books(w io.Writer, b *ledger.Books) {
 	t := newTable("  ", "rows", ">", "")
 	t.add("source", figure.Rows(b.Source), "")
+	if b.Skipped > 0 {
+		t.add("skipped", "?", figure.Plural(int64(b.Skipped), "file")+" that could not be read: the manifest names them")
+	}
 	if b.Pruned > 0 {
 		t.add("pruned", figure.Rows(b.Pruned), "never read: the statistics of their row groups show that a filter drops them all")
 	}

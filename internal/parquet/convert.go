@@ -1,0 +1,252 @@
+package parquet
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/compute"
+	"github.com/apache/arrow-go/v18/arrow/extensions"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+)
+
+// encodedType is the type by which arrow-go encodes a column of a plain type so that
+// Parquet calls it what stored says: with UUID and JSON as logical types and with field
+// ids. What arrow-go does not encode as it is (durations, lists of fixed size with nulls)
+// becomes what Parquet has for it.
+func encodedType(plain, stored arrow.DataType) arrow.DataType {
+	if x, ok := stored.(arrow.ExtensionType); ok {
+		switch {
+		case x.ExtensionName() == "arrow.uuid" && arrow.TypeEqual(x.StorageType(), plain):
+			return extensions.NewUUIDType()
+		case x.ExtensionName() == "arrow.json" && (plain.ID() == arrow.STRING || plain.ID() == arrow.LARGE_STRING):
+			if t, err := extensions.NewJSONType(plain); err == nil {
+				return t
+			}
+		}
+	}
+	stored = unwrapped(stored)
+	field := func(p, s arrow.Field) arrow.Field {
+		return arrow.Field{Name: p.Name, Type: encodedType(p.Type, s.Type), Nullable: p.Nullable, Metadata: s.Metadata}
+	}
+	if plain.ID() == arrow.DURATION {
+		return arrow.PrimitiveTypes.Int64
+	}
+	if p, ok := elementOf(plain); ok {
+		s, ok := elementOf(stored)
+		if !ok {
+			s = p
+		}
+		if plain.ID() == arrow.LARGE_LIST {
+			return arrow.LargeListOfField(field(p, s))
+		}
+		return arrow.ListOfField(field(p, s))
+	}
+	switch p := plain.(type) {
+	case *arrow.MapType:
+		s, ok := stored.(*arrow.MapType)
+		if !ok {
+			s = p
+		}
+		m := arrow.MapOfFields(field(p.KeyField(), s.KeyField()), field(p.ItemField(), s.ItemField()))
+		m.KeysSorted = p.KeysSorted
+		return m
+	case *arrow.StructType:
+		s, ok := stored.(*arrow.StructType)
+		if !ok || s.NumFields() != p.NumFields() {
+			s = p
+		}
+		fields := make([]arrow.Field, p.NumFields())
+		for i, fd := range p.Fields() {
+			fields[i] = field(fd, s.Field(i))
+		}
+		return arrow.StructOf(fields...)
+	}
+	return plain
+}
+
+// elements names the element of every list "element", as it is called in the Parquet
+// schema: some readers look for it by the path that the Arrow schema gives.
+func elements(t arrow.DataType) arrow.DataType {
+	field := func(fd arrow.Field) arrow.Field { fd.Type = elements(fd.Type); return fd }
+	element := func(fd arrow.Field) arrow.Field { fd = field(fd); fd.Name = "element"; return fd }
+	switch t := t.(type) {
+	case *arrow.ListType:
+		return arrow.ListOfField(element(t.ElemField()))
+	case *arrow.LargeListType:
+		return arrow.LargeListOfField(element(t.ElemField()))
+	case *arrow.FixedSizeListType:
+		return arrow.FixedSizeListOfField(t.Len(), element(t.ElemField()))
+	case *arrow.MapType:
+		m := arrow.MapOfFields(field(t.KeyField()), field(t.ItemField()))
+		m.KeysSorted = t.KeysSorted
+		return m
+	case *arrow.StructType:
+		fields := make([]arrow.Field, t.NumFields())
+		for i, fd := range t.Fields() {
+			fields[i] = field(fd)
+		}
+		return arrow.StructOf(fields...)
+	}
+	return t
+}
+
+// retyped is the data of an array under another type of the same layout, or as a list of
+// another kind. It borrows d; the caller must Release the result.
+func retyped(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
+	if fixed, ok := d.DataType().(*arrow.FixedSizeListType); ok && to.ID() == arrow.LIST {
+		return listed(ctx, mem, d, int64(fixed.Len()), to)
+	}
+	storage := to
+	if x, ok := to.(arrow.ExtensionType); ok {
+		storage = x.StorageType()
+	}
+	kinds, ok := storage.(arrow.NestedType)
+	if !ok {
+		return array.NewData(to, d.Len(), d.Buffers(), d.Children(), d.NullN(), d.Offset()), nil
+	}
+	fields := kinds.Fields()
+	if storage.ID() == arrow.MAP {
+		fields = []arrow.Field{{Type: storage.(*arrow.MapType).Elem()}} //nolint:forcetypeassert // by its ID
+	}
+	if len(fields) != len(d.Children()) {
+		return nil, fmt.Errorf("%s cannot stand as %s", d.DataType(), to)
+	}
+	children := make([]arrow.ArrayData, 0, len(fields))
+	defer func() {
+		for _, c := range children {
+			c.Release()
+		}
+	}()
+	for i, c := range d.Children() {
+		child, err := retyped(ctx, mem, c, fields[i].Type)
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, child)
+	}
+	return array.NewData(to, d.Len(), d.Buffers(), children, d.NullN(), d.Offset()), nil
+}
+
+// listed makes a list of one of fixed size: a null has no elements, as arrow-go's encoder
+// wants it.
+func listed(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, width int64, to arrow.DataType) (arrow.ArrayData, error) {
+	elem := to.(*arrow.ListType).Elem() //nolint:forcetypeassert // the caller has looked
+	n, off := int64(d.Len()), int64(d.Offset())
+	if n*width > math.MaxInt32 {
+		return nil, fmt.Errorf("%d elements are too many for one list column of a batch", n*width)
+	}
+	slice := array.NewSliceData(d.Children()[0], off*width, (off+n)*width)
+	defer slice.Release()
+	child, err := retyped(ctx, mem, slice, elem)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { child.Release() }()
+	offsets := memory.NewResizableBuffer(mem)
+	defer offsets.Release()
+	offsets.Resize(int(n+1) * 4)
+	at := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
+	valid := d.Buffers()[0]
+	if d.NullN() == 0 || valid == nil {
+		for i := range n + 1 {
+			at[i] = int32(i * width) //nolint:gosec // bounded above
+		}
+		return array.NewData(to, int(n), []*memory.Buffer{nil, offsets}, []arrow.ArrayData{child}, 0, 0), nil
+	}
+	bits := memory.NewResizableBuffer(mem)
+	defer bits.Release()
+	bits.Resize(int(bitutil.BytesForBits(n)))
+	memory.Set(bits.Bytes(), 0)
+	places := array.NewInt32Builder(mem)
+	defer places.Release()
+	at[0] = 0
+	nulls := 0
+	for i := range n {
+		at[i+1] = at[i]
+		if !bitutil.BitIsSet(valid.Bytes(), int(off+i)) {
+			nulls++
+			continue
+		}
+		bitutil.SetBit(bits.Bytes(), int(i))
+		for k := range width {
+			places.Append(int32(i*width + k)) //nolint:gosec // bounded above
+		}
+		at[i+1] += int32(width) //nolint:gosec // bounded above
+	}
+	kept, err := taken(ctx, mem, child, places)
+	if err != nil {
+		return nil, err
+	}
+	defer kept.Release()
+	return array.NewData(to, int(n), []*memory.Buffer{bits, offsets}, []arrow.ArrayData{kept}, nulls, 0), nil
+}
+
+func taken(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, places *array.Int32Builder) (arrow.ArrayData, error) {
+	values, at := array.MakeFromData(d), places.NewArray()
+	defer values.Release()
+	defer at.Release()
+	if x, ok := values.(array.ExtensionArray); ok { // compute takes from what stores it
+		kept, err := compute.TakeArray(compute.WithAllocator(ctx, mem), x.Storage(), at)
+		if err != nil {
+			return nil, err
+		}
+		defer kept.Release()
+		return retyped(ctx, mem, kept.Data(), d.DataType())
+	}
+	kept, err := compute.TakeArray(compute.WithAllocator(ctx, mem), values, at)
+	if err != nil {
+		return nil, err
+	}
+	defer kept.Release()
+	kept.Data().Retain()
+	return kept.Data(), nil
+}
+
+// as is retyped for arrays.
+func as(ctx context.Context, mem memory.Allocator, a arrow.Array, to arrow.DataType) (arrow.Array, error) {
+	d, err := retyped(ctx, mem, a.Data(), to)
+	if err != nil {
+		return nil, err
+	}
+	defer d.Release()
+	return array.MakeFromData(d), nil
+}
+
+// alike reports that two types have one layout, so that the data of an array of one is that
+// of an array of the other: they differ in the names and the metadata of fields inside
+// lists and maps, or in what Parquet has no word for.
+func alike(a, b arrow.DataType) bool {
+	switch {
+	case arrow.TypeEqual(a, b):
+		return true
+	case a.ID() == arrow.INT64 && b.ID() == arrow.DURATION, a.ID() == arrow.BINARY && b.ID() == arrow.STRING:
+		return true
+	case a.ID() != b.ID():
+		return false
+	}
+	if x, ok := elementOf(a); ok {
+		y, _ := elementOf(b)
+		return alike(x.Type, y.Type) && (a.ID() != arrow.FIXED_SIZE_LIST || a.(*arrow.FixedSizeListType).Len() == b.(*arrow.FixedSizeListType).Len())
+	}
+	switch a := a.(type) {
+	case *arrow.MapType:
+		b := b.(*arrow.MapType) //nolint:forcetypeassert // of the same ID
+		return alike(a.KeyType(), b.KeyType()) && alike(a.ItemType(), b.ItemType())
+	case *arrow.StructType:
+		b := b.(*arrow.StructType) //nolint:forcetypeassert // of the same ID
+		if a.NumFields() != b.NumFields() {
+			return false
+		}
+		for i, fd := range a.Fields() {
+			if fd.Name != b.Field(i).Name || !alike(fd.Type, b.Field(i).Type) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
