@@ -39,6 +39,15 @@ type header struct {
 	def, rep           int64 // encodings of the levels, of version 1
 	nulls, rows        int64 // of version 2
 	defBytes, repBytes int64 // likewise
+	raw                bool  // likewise: the values are not packed
+}
+
+// plain is how many bytes of the body are never packed: the levels of version 2.
+func (h *header) plain() int64 {
+	if h.kind != kindDataV2 {
+		return 0
+	}
+	return max(h.defBytes, 0) + max(h.repBytes, 0)
 }
 
 // parseHeader reads a page header from the beginning of b, and says how long it is. The
@@ -57,11 +66,11 @@ func parseHeader(b []byte) (header, int, error) {
 		case 4:
 			h.hasCRC, h.crc = true, uint32(r.int(typ)) //nolint:gosec // its bits
 		case 5:
-			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.encoding, 3: &h.def, 4: &h.rep})
+			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.encoding, 3: &h.def, 4: &h.rep}, 0, nil)
 		case 7:
-			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.encoding})
+			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.encoding}, 0, nil)
 		case 8:
-			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.nulls, 3: &h.rows, 4: &h.encoding, 5: &h.defBytes, 6: &h.repBytes})
+			r.ints(typ, map[int16]*int64{1: &h.values, 2: &h.nulls, 3: &h.rows, 4: &h.encoding, 5: &h.defBytes, 6: &h.repBytes}, 7, &h.raw)
 		default:
 			r.skip(typ, false, 1)
 		}
@@ -152,8 +161,8 @@ func (r *reader) int(typ byte) int64 {
 	return 0
 }
 
-// ints reads the integers of a struct.
-func (r *reader) ints(typ byte, to map[int16]*int64) {
+// ints reads the integers of a struct, and sets not when the boolean of that id is false.
+func (r *reader) ints(typ byte, to map[int16]*int64, boolean int16, not *bool) {
 	if typ != typeStruct {
 		r.fail(errBad)
 		return
@@ -162,6 +171,9 @@ func (r *reader) ints(typ byte, to map[int16]*int64) {
 		if v := to[id]; v != nil {
 			*v = r.int(typ)
 			return
+		}
+		if id == boolean && not != nil {
+			*not = typ == typeFalse
 		}
 		r.skip(typ, false, 2)
 	})

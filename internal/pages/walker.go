@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+
+	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
 )
 
 // Kinds of pages, as the format numbers them.
@@ -13,6 +16,13 @@ const (
 	kindIndex  = 1
 	kindDict   = 2
 	kindDataV2 = 3
+)
+
+// Codecs, as the format numbers them.
+const (
+	codecNone   = 0
+	codecSnappy = 1
+	codecZstd   = 6
 )
 
 // Encodings, as the format numbers them.
@@ -35,8 +45,8 @@ var ErrDamaged = errors.New("its pages are damaged")
 type Chunk struct {
 	Bytes     int64   // of all its pages, packed, headers included
 	Values    int64   // nulls included
-	Packed    bool    // by a codec; otherwise the bytes of a page are as many as it unpacks to
-	Def, Rep  bool    // its pages have levels, of nulls or of lists
+	Codec     int64   // as the format numbers them
+	Def, Rep  int     // the highest levels, of nulls and of lists; 0: its pages have none
 	Encodings []int64 // of its pages and levels; nil: not said
 	Kinds     []Kind  // of its pages; nil: not said
 }
@@ -53,8 +63,10 @@ type Walker struct {
 	inBody bool
 	left   int64 // bytes of the body that have not come
 	sum    uint32
-	at     int64 // bytes that have come
-	values int64 // of the data pages whose header has come
+	begin  []byte // the first bytes of what is packed in the body
+	level  []byte // the levels of a page of version 2, those of lists first
+	at     int64  // bytes that have come
+	values int64  // of the data pages whose header has come
 	dict   bool
 	err    error
 }
@@ -87,6 +99,7 @@ func (w *Walker) Write(p []byte) error {
 			if w.h.hasCRC {
 				w.sum = crc32.Update(w.sum, crc32.IEEETable, p[:n])
 			}
+			w.beginning(p[:n])
 			w.at += n
 			w.left -= n
 			p = p[n:]
@@ -98,16 +111,11 @@ func (w *Walker) Write(p []byte) error {
 	return w.err
 }
 
-// Skip says that the next n bytes, all of them of the body of a page, are passed over
-// unseen: its checksum cannot be compared.
-func (w *Walker) Skip(n int64) {
-	if w.err != nil || n == 0 {
-		return
-	}
-	w.h.hasCRC = false
-	w.at += n
-	w.left -= n
-	w.endBody()
+// Skip says that the body of the page whose header has come is passed over unseen: what
+// is in it is not checked.
+func (w *Walker) Skip() {
+	w.at += w.left
+	w.left, w.inBody = 0, false
 }
 
 // Pass says that the next n bytes are data pages of so many values, which need not be checked.
@@ -142,7 +150,7 @@ func (w *Walker) header(p []byte) []byte {
 		w.err = err
 		return nil
 	}
-	w.inBody, w.left, w.sum = true, h.packed, 0
+	w.inBody, w.left, w.sum, w.begin, w.level = true, h.packed, 0, w.begin[:0], w.level[:0]
 	rest := p[n-before:]
 	if w.left == 0 {
 		w.endBody()
@@ -157,7 +165,53 @@ func (w *Walker) endBody() {
 	w.inBody = false
 	if w.h.hasCRC && w.sum != w.h.crc {
 		w.fail("the checksum of a page of %d bytes is not the one in its header", w.h.packed)
+		return
 	}
+	if err := w.checkLevels(); err != nil {
+		w.err = err
+		return
+	}
+	if n, ok := w.unpacks(); ok && n != w.h.unpacked-w.h.plain() {
+		w.fail("a page that says that it unpacks to %d bytes unpacks to %d", w.h.unpacked-w.h.plain(), n)
+	}
+}
+
+// beginBytes are enough to see how much a page unpacks to.
+const beginBytes = zstd.HeaderMaxSize
+
+// beginning keeps the levels of version 2, and the first bytes of what is packed behind
+// them.
+func (w *Walker) beginning(p []byte) {
+	if n := w.h.plain() - int64(len(w.level)); n > 0 {
+		w.level = append(w.level, p[:min(n, int64(len(p)))]...)
+	}
+	if len(w.begin) >= beginBytes || w.c.Codec == codecNone {
+		return
+	}
+	from := max(w.h.plain()-(w.h.packed-w.left), 0) // the levels before it are not packed
+	if from < int64(len(p)) {
+		p = p[from:]
+		w.begin = append(w.begin, p[:min(len(p), beginBytes-len(w.begin))]...)
+	}
+}
+
+// unpacks is how many bytes a page unpacks to, where the codec says so in front.
+func (w *Walker) unpacks() (int64, bool) {
+	if w.h.raw || len(w.begin) == 0 {
+		return 0, false
+	}
+	switch w.c.Codec {
+	case codecSnappy:
+		n, err := s2.DecodedLen(w.begin)
+		return int64(n), err == nil
+	case codecZstd:
+		var h zstd.Header
+		if err := h.Decode(w.begin); err != nil || h.Skippable || !h.HasFCS {
+			return 0, false
+		}
+		return int64(h.FrameContentSize), h.FrameContentSize < 1<<40 //nolint:gosec // bounded beside it
+	}
+	return 0, false
 }
 
 func (w *Walker) fail(format string, args ...any) {
@@ -174,7 +228,7 @@ func (w *Walker) check() error {
 	switch {
 	case h.packed < 0 || h.unpacked < 0 || h.packed > w.c.Bytes-w.at:
 		return damaged("a page of %d bytes does not fit its chunk", h.packed)
-	case !w.c.Packed && h.packed != h.unpacked:
+	case w.c.Codec == codecNone && h.packed != h.unpacked:
 		return damaged("a page of %d bytes that are not packed says that they are %d", h.packed, h.unpacked)
 	}
 	switch h.kind {
@@ -207,12 +261,15 @@ func (w *Walker) check() error {
 func (w *Walker) levels() error {
 	h := &w.h
 	if h.kind == kindDataV2 {
-		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed-h.repBytes || h.nulls < 0 || h.nulls > h.values || h.rows < 0 || h.rows > h.values {
+		if h.defBytes < 0 || h.repBytes < 0 || h.defBytes > h.packed-h.repBytes || w.c.Def == 0 && h.defBytes > 0 || w.c.Rep == 0 && h.repBytes > 0 || h.nulls < 0 || h.nulls > h.values || h.rows < 0 || h.rows > h.values {
 			return damaged("the levels of a page do not fit it")
 		}
 		return nil
 	}
-	if w.c.Def && !w.levelsIn(h.def) || w.c.Rep && !w.levelsIn(h.rep) {
+	if h.def < 0 || h.rep < 0 {
+		return damaged("a page does not say how its levels are encoded")
+	}
+	if w.c.Def > 0 && !w.levelsIn(h.def) || w.c.Rep > 0 && !w.levelsIn(h.rep) {
 		return damaged("the levels of a page are in encodings %d and %d", h.def, h.rep)
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"github.com/levada-data/levada/internal/pages"
@@ -34,8 +33,8 @@ func (f *File) checked(g int, leaves []int) ([]*checkedChunk, error) {
 		}
 		descr := f.meta.Schema.Column(leaf)
 		c := pages.Chunk{
-			Bytes: col.TotalCompressedSize(), Values: col.NumValues(), Packed: col.Compression() != compress.Codecs.Uncompressed,
-			Def: descr.MaxDefinitionLevel() > 0, Rep: descr.MaxRepetitionLevel() > 0,
+			Bytes: col.TotalCompressedSize(), Values: col.NumValues(), Codec: int64(col.Compression()),
+			Def: int(descr.MaxDefinitionLevel()), Rep: int(descr.MaxRepetitionLevel()),
 		}
 		for _, e := range col.Encodings() {
 			c.Encodings = append(c.Encodings, int64(e))

@@ -131,6 +131,11 @@ func readFooter(src storage.File) ([]byte, error) {
 // check compares what the footer says with the file, so that no later read allocates
 // for a range that is not there.
 func (f *File) check() error {
+	for i, e := range f.meta.FileMetaData.Schema {
+		if e.RepetitionType != nil && (*e.RepetitionType < 0 || *e.RepetitionType > 2) || e.Type != nil && (*e.Type < 0 || *e.Type > 7) {
+			return fmt.Errorf("%w: element %d of its schema is of a kind that the format does not name", ErrCorrupt, i)
+		}
+	}
 	rows := int64(0)
 	for g := range f.meta.NumRowGroups() {
 		rg := f.meta.RowGroup(g)

@@ -76,31 +76,39 @@ func follow(chunks []copied, b []byte) ([]copied, error) {
 }
 
 // pagesOf is what the footer says of a chunk's pages.
-func (s *Source) pagesOf(c *chunk, def, rep bool) pages.Chunk {
-	p := pages.Chunk{Bytes: c.span().n, Values: c.values, Packed: c.codec != codecNone, Def: def, Rep: rep, Encodings: c.encodings}
-	d := &decoder{b: c.encStats}
-	if c.encStats == nil {
-		return p
+func (s *Source) pagesOf(c *chunk, def, rep int) pages.Chunk {
+	p := pages.Chunk{Bytes: c.span().n, Values: c.values, Codec: c.codec, Def: def, Rep: rep, Encodings: c.encodings}
+	p.Kinds, _ = kindsOf(c.encStats)
+	return p
+}
+
+// kindsOf reads a list of PageEncodingStats.
+func kindsOf(stats []byte) ([]pages.Kind, error) {
+	if stats == nil {
+		return nil, nil
 	}
-	elem, n := d.list()
-	for i := 0; i < n && d.err == nil && elem == typeStruct; i++ {
-		k := pages.Kind{Page: -1, Encoding: -1}
+	var all []pages.Kind
+	d := &decoder{b: stats}
+	d.structs(typeList, func() {
+		k, n := pages.Kind{Page: -1, Encoding: -1}, int64(-1)
 		d.fields(func(id int16, typ byte) {
 			switch id {
 			case 1:
 				k.Page = d.int(typ)
 			case 2:
 				k.Encoding = d.int(typ)
+			case 3:
+				n = d.int(typ)
 			default:
 				d.skip(typ)
 			}
 		})
-		p.Kinds = append(p.Kinds, k)
-	}
-	if d.err != nil {
-		p.Kinds = nil
-	}
-	return p
+		if k.Page < 0 || k.Encoding < 0 || n < 0 {
+			d.fail(errKind)
+		}
+		all = append(all, k)
+	})
+	return all, d.err
 }
 
 // carry returns what the file says of the chunks of some leaves of a row group, with

@@ -126,8 +126,10 @@ type footer struct {
 func parseFooter(b []byte) (*footer, error) {
 	f := &footer{}
 	d := &decoder{b: b}
+	there := map[int16]bool{}
 	d.fields(func(id int16, typ byte) {
 		from := d.at
+		there[id] = true
 		switch id {
 		case 1:
 			f.version = d.int(typ)
@@ -162,6 +164,9 @@ func parseFooter(b []byte) (*footer, error) {
 	}
 	if f.encrypted {
 		return nil, parquet.ErrEncrypted
+	}
+	if !there[1] || !there[2] || !there[3] || !there[4] || d.at != len(b) {
+		return nil, corrupt("footer: it lacks what every footer says, or goes on behind its end")
 	}
 	if err := f.walk(); err != nil {
 		return nil, err
@@ -372,6 +377,9 @@ func (d *decoder) chunkMeta(c *chunk) {
 			c.stats = d.statistics()
 		case 13:
 			c.encStats = d.rawOf(typ, typeList)
+			if _, err := kindsOf(c.encStats); err != nil { // it goes into other footers as it is
+				d.fail(err)
+			}
 		case 14:
 			c.bloom.at = d.int(typ)
 		case 15:

@@ -77,7 +77,7 @@ func (r *pageReader) close() {
 func (r *pageReader) open(s *Source, c *chunk, e *element, maxDef int) {
 	sp := c.span()
 	r.src, r.at, r.end, r.window = s, sp.at, sp.end(), nil
-	r.walk = pages.NewWalker(s.pagesOf(c, maxDef > 0, false))
+	r.walk = pages.NewWalker(s.pagesOf(c, maxDef, 0))
 	r.codec, r.phys, r.length, r.maxDef = c.codec, e.phys, int(max(e.length, 0)), maxDef
 	r.dict, r.dictN, r.dictPage, r.wordsAt, r.begun = nil, 0, nil, r.wordsAt[:0], false
 	r.rows, r.values = 0, 0
@@ -136,7 +136,7 @@ func (r *pageReader) pass(size int, body int64) error {
 	if err := r.walk.Write(r.window[:size]); err != nil {
 		return corrupt("%w", err)
 	}
-	r.walk.Skip(body)
+	r.walk.Skip()
 	r.jump(r.pos() + int64(size) + body)
 	return nil
 }

@@ -290,7 +290,7 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 			}
 			infos[leaf].move(w.at + run.n - sp.at)
 			if sp.n > 0 {
-				walk := pages.NewWalker(p.source.pagesOf(&infos[leaf].chunk, lf.maxDef > 0, lf.maxRep > 0))
+				walk := pages.NewWalker(p.source.pagesOf(&infos[leaf].chunk, lf.maxDef, lf.maxRep))
 				run.chunks = append(run.chunks, copied{sp, p.group, p.column, walk})
 				run.source = p.source
 			}
