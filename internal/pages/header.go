@@ -150,15 +150,15 @@ func (r *reader) fields(depth int, f func(id int16, typ byte)) {
 }
 
 func (r *reader) int(typ byte) int64 {
-	switch typ {
-	case typeByte:
-		return int64(int8(r.byte())) //nolint:gosec // two's complement
-	case typeI16, typeI32, typeI64:
-		u := r.uvarint()
-		return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+	if typ != typeI32 { // as all of a page header are; other readers insist on it
+		r.fail(errBad)
+		return 0
 	}
-	r.fail(errBad)
-	return 0
+	u := r.uvarint()
+	if u > 1<<32-1 {
+		r.fail(errBad)
+	}
+	return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
 }
 
 // ints reads the integers of a struct, and sets not when the boolean of that id is false.

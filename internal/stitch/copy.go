@@ -92,6 +92,9 @@ func kindsOf(stats []byte) ([]pages.Kind, error) {
 	d.structs(typeList, func() {
 		k, n := pages.Kind{Page: -1, Encoding: -1}, int64(-1)
 		d.fields(func(id int16, typ byte) {
+			if id <= 3 && typ != typeI32 {
+				d.fail(errKind)
+			}
 			switch id {
 			case 1:
 				k.Page = d.int(typ)
@@ -141,7 +144,7 @@ func (s *Source) carry(group int, leaves []int) ([]outChunk, error) {
 	}
 	for i := range out {
 		c := &out[i]
-		c.takeIndexes(parts, rg.rows)
+		c.takeIndexes(parts, rg.rows, &s.meta.leaves[from+i])
 		if c.filter, err = s.filter(&c.chunk); err != nil {
 			return nil, err
 		}
@@ -151,13 +154,16 @@ func (s *Source) carry(group int, leaves []int) ([]outChunk, error) {
 }
 
 // takeIndexes takes the chunk's indexes from those that were read.
-func (c *outChunk) takeIndexes(parts map[span][]byte, rows int64) {
+func (c *outChunk) takeIndexes(parts map[span][]byte, rows int64, lf *leaf) {
+	if !sizesFit(c.sizeStats, lf) {
+		c.sizeStats = nil
+	}
 	pages := checkOffsets(parts[c.offsetIndex], c.span(), rows)
 	if pages == 0 {
 		return
 	}
 	c.offsets = parts[c.offsetIndex]
-	if b := parts[c.columnIndex]; checkColumns(b) == pages {
+	if b := parts[c.columnIndex]; checkColumns(b, lf) == pages {
 		c.columns = b
 	}
 }

@@ -71,7 +71,7 @@ func checkChunk(data []byte, c *chunk, lf leaf, rows int64) error {
 			return fmt.Errorf("page %d: index says %+v, is %+v", i, locs[i], p)
 		}
 	}
-	if c.columnIndex.n > 0 && checkColumns(data[c.columnIndex.at:c.columnIndex.end()]) != len(pages) {
+	if c.columnIndex.n > 0 && checkColumns(data[c.columnIndex.at:c.columnIndex.end()], &lf) != len(pages) {
 		return fmt.Errorf("column index of another number of pages than %d", len(pages))
 	}
 	return nil

@@ -83,29 +83,65 @@ func putOffsets(pages []location, sizes []byte) []byte {
 	return e.b
 }
 
-// checkColumns returns how many pages a column index has; -1 when it is none.
-func checkColumns(b []byte) int {
+// checkColumns returns how many pages a column index of a leaf has; -1 when it is none.
+func checkColumns(b []byte, lf *leaf) int {
 	d := &decoder{b: b}
-	pages := map[int16]int{}
+	lists := map[int16]int{}
 	d.fields(func(id int16, typ byte) {
-		if id < 1 || id > 3 {
+		switch id {
+		case 1, 2, 3, 5, 6, 7:
+			lists[id] = d.passList(typ)
+		default:
 			d.skip(typ)
-			return
 		}
-		if typ != typeList {
-			d.fail(errKind)
-			return
-		}
-		elem, n := d.list()
-		for i := 0; i < n && d.err == nil; i++ {
-			d.pass(elem, true, 0)
-		}
-		pages[id] = n
 	})
-	if d.err != nil || len(pages) != 3 || pages[1] != pages[2] || pages[1] != pages[3] {
+	pages := lists[1]
+	for id, each := range map[int16]int{2: 1, 3: 1, 5: 1, 6: lf.maxRep + 1, 7: lf.maxDef + 1} {
+		if n, ok := lists[id]; (ok || id <= 3) && n != pages*each {
+			return -1
+		}
+	}
+	if _, ok := lists[1]; d.err != nil || !ok {
 		return -1
 	}
-	return pages[1]
+	return pages
+}
+
+// passList passes over a list, and returns how many elements it has.
+func (d *decoder) passList(typ byte) int {
+	if typ != typeList {
+		d.fail(errKind)
+		return 0
+	}
+	elem, n := d.list()
+	for i := 0; i < n && d.err == nil; i++ {
+		d.pass(elem, true, 0)
+	}
+	return n
+}
+
+// sizesFit reports that SizeStatistics are those of a leaf: with as many counts as it has
+// levels. Some readers end their process over others.
+func sizesFit(b []byte, lf *leaf) bool {
+	if b == nil {
+		return true
+	}
+	d := &decoder{b: b}
+	fit := true
+	d.fields(func(id int16, typ byte) {
+		switch id {
+		case 1:
+			fit = fit && typ == typeI64
+			d.skip(typ)
+		case 2:
+			fit = fit && d.passList(typ) == lf.maxRep+1
+		case 3:
+			fit = fit && d.passList(typ) == lf.maxDef+1
+		default:
+			d.skip(typ)
+		}
+	})
+	return fit && d.err == nil
 }
 
 // filterHeader bounds the header of a bloom filter.

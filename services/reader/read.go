@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/levada-data/levada/internal/fault"
@@ -97,7 +99,7 @@ func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Deli
 		b := &blocks.Block{Header: blocks.Header{
 			Run: string(t.run.Run), Stage: flow.SourceStage, Span: blocks.Span{Task: task.Task, From: from, To: to},
 			Attempt: flow.NewNonce(), Plan: r.id, Epoch: task.Epoch, Dropped: []blocks.Drop{{Operator: operator, Rows: to - from}},
-		}}
+		}, Offsets: []uint32{}, Batch: noRows(t.cfg.Memory, r.job.Pipeline.Source)}
 		g.Go(func() error { return t.publish(ctx, b, d, want) })
 		return nil
 	})
@@ -108,6 +110,13 @@ func (t *tasker) read(intake, work context.Context, task flow.Task, d *flow.Deli
 		return err
 	}
 	return t.extent(work, r, task.Task, rows)
+}
+
+// noRows is a batch without rows. The caller must Release it.
+func noRows(mem memory.Allocator, schema *arrow.Schema) arrow.RecordBatch {
+	b := array.NewRecordBuilder(mem, schema)
+	defer b.Release()
+	return b.NewRecordBatch()
 }
 
 // publish stores one block, in those of its halves that are wanted if it is too large,
