@@ -56,7 +56,8 @@ func encodeStored(s *arrow.Schema) (entry string, ok bool) {
 }
 
 // readStored takes the stored Arrow schema out of the footer, and leaves one there that
-// arrow-go can read the file by: it knows no durations in Parquet.
+// arrow-go can read the file by: it knows no durations in Parquet, and panics over some
+// extension types in chunks.
 func (f *File) readStored() *arrow.Schema {
 	var stored *arrow.Schema
 	for _, kv := range f.meta.KeyValueMetadata() {
@@ -76,9 +77,13 @@ func (f *File) readStored() *arrow.Schema {
 		for i, fd := range stored.Fields() {
 			fields[i] = fd
 			fields[i].Type = mapType(fd.Type, func(t arrow.DataType) arrow.DataType {
-				if t.ID() == arrow.DURATION {
+				switch x := t.(type) {
+				case *arrow.DurationType:
 					changed = true
 					return arrow.PrimitiveTypes.Int64
+				case arrow.ExtensionType:
+					changed = true
+					return x.StorageType()
 				}
 				return t
 			})

@@ -168,6 +168,9 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 		if to > at+rows || batch.NumRows() != min(o.BlockRows, at+rows-from) {
 			return fmt.Errorf("%w: it gave %d rows where %d were expected", ErrCorrupt, to-at, rows)
 		}
+		if err := sane(batch); err != nil {
+			return err
+		}
 		out := arrow.RecordBatch(nil)
 		if o.Want(from, to) {
 			if out, err = f.conform(ctx, batch, o); err != nil {
@@ -184,6 +187,21 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 	}
 	if from != at+rows {
 		return fmt.Errorf("%w: it gave %d rows, its footer says %d", ErrCorrupt, from-at, rows)
+	}
+	return nil
+}
+
+// sane checks that what arrow-go made of the levels of nested columns is arrays: pages whose
+// levels contradict each other give lists that end behind their elements, over which
+// others would end the process.
+func sane(batch arrow.RecordBatch) error {
+	for i, c := range batch.Columns() {
+		if _, ok := c.DataType().(arrow.NestedType); !ok {
+			continue
+		}
+		if err := array.Validate(c); err != nil {
+			return fmt.Errorf("%w: column %q: its levels contradict each other: %w", ErrCorrupt, batch.ColumnName(i), err)
+		}
 	}
 	return nil
 }
