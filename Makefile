@@ -183,7 +183,7 @@ chaos: build $(VENV)/.ready ## kill N processes of a real job at random, replaye
 .PHONY: interop
 interop: build $(VENV)/.ready ## read live blocks from Python, and hold expressions against DuckDB
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
-	  go test -tags interop -count=1 -timeout 10m ./test/interop
+	  go test -tags interop -count=1 -timeout 10m -v ./test/interop
 
 .PHONY: compose
 compose: build $(VENV)/.ready ## run docker-compose.yml, scale it, kill it, take it down; needs Docker with Compose

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -130,6 +132,14 @@ func TestFlippedBytes(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	for _, codec := range []string{"none", "snappy", "zstd"} {
 		f.Add(small(f, codec))
+	}
+	writers, err := filepath.Glob("testdata/*/*.parquet") // of pyarrow, DuckDB and Polars
+	require.NoError(f, err)
+	require.NotEmpty(f, writers)
+	for _, name := range writers {
+		data, err := os.ReadFile(name)
+		require.NoError(f, err)
+		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<20 {

@@ -169,10 +169,14 @@ func FuzzSource(f *testing.F) {
 		form.group = 20
 		f.Add(write(f, form, batch(f, fs, 40, uint64(i), 9)), uint8(i))
 	}
+	for _, data := range writers(f) {
+		f.Add(data, uint8(0))
+	}
 	f.Fuzz(func(t *testing.T, data []byte, column uint8) {
 		if len(data) > 1<<20 {
 			return
 		}
+		takeAll(t, data)
 		for _, manner := range []string{"", "most"} {
 			attempt(t, data, fs, int(column)%len(fs), manner)
 		}

@@ -414,7 +414,7 @@ func (r *pageReader) unpack(into, body []byte, n int64, plain bool) ([]byte, err
 	case codecZstd:
 		if r.zstd == nil {
 			var err error
-			if r.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage)); err != nil {
+			if r.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxPage), zstd.WithDecodeAllCapLimit(true)); err != nil {
 				return into, err
 			}
 		}

@@ -107,8 +107,9 @@ def writers():
 
 
 # Types that a writer lacks, or reads back as others.
-NOT_DUCKDB = {"fsl_null", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "t32s", "t32ms", "t64ns", "dec32", "dec64"}
-NOT_POLARS = {"dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "dec32", "dec64", "map", "fsl", "ts", "t32s", "t32ms", "t64us"}
+NOT_DUCKDB = {"fsl_null", "struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "t32s", "t32ms", "t64ns", "dec32", "dec64"}
+NOT_POLARS = {"struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "dec32", "dec64", "map", "fsl", "ts", "t32s", "t32ms", "t64us"}
+PYARROW_ONLY = {"split"}  # the others lack BYTE_STREAM_SPLIT of bytes
 
 
 def write(directory):
@@ -126,7 +127,7 @@ def write(directory):
     runs = []
     for i, name in enumerate(names + ["duckdb", "polars"]):
         whole = name in ("v2.6-p1.0-dict", "v2.6-p2.0-plain", "duckdb", "polars")
-        runs += [f"{name} {way}" for way in (WAYS if whole else (WAYS[i % 2], WAYS[2 + i // 2 % 2]))]
+        runs += [f"{name} {way}" for way in (WAYS if whole else (WAYS[i % 4],))]
     with open(f"{directory}/runs", "w") as f:
         print("\n".join(runs), file=f)
     print("\n".join(runs))
@@ -138,6 +139,8 @@ def unwrapped(c):
         c = pa.chunked_array([x.storage for x in c.chunks], c.type.storage_type)
     if pa.types.is_dictionary(c.type):
         c = c.cast(c.type.value_type)
+    if pa.types.is_struct(c.type) and pa.types.is_dictionary(c.type.field(0).type):
+        c = c.cast(pa.struct([("d", pa.string())]))
     if pa.types.is_string_view(c.type):
         c = c.cast(pa.string())
     if pa.types.is_binary_view(c.type):
@@ -181,10 +184,9 @@ def compare_duckdb(path, files, where, counts):
     db = duckdb.connect()
     described = db.execute("DESCRIBE SELECT * FROM read_parquet($1)", [path]).fetchall()
     cols = ", ".join(f'"{d[0]}"' for d in described)
-    for x, y, w, v in (([path], files, where, "true"), (files, [path], "true", where)):
-        n = db.execute(f"SELECT count(*) FROM (SELECT {cols} FROM read_parquet($1) WHERE {w} EXCEPT ALL SELECT {cols} FROM read_parquet($2) WHERE {v})", [x, y]).fetchone()[0]
-        if n:
-            raise Differences(f"DuckDB finds {n} rows of {x} that are not in {y}")
+    n = db.execute(f"SELECT count(*) FROM (SELECT {cols} FROM read_parquet($1) WHERE {where} EXCEPT ALL SELECT {cols} FROM read_parquet($2))", [[path], files]).fetchone()[0]
+    if n:  # there are as many rows, so none is new when none is missing
+        raise Differences(f"DuckDB finds {n} rows of {path} that are not in {files}")
     types = [d[:2] for d in db.execute("DESCRIBE SELECT * FROM read_parquet($1)", [files]).fetchall()]
     if types != [d[:2] for d in described]:
         raise Differences(f"DuckDB: {set(types) ^ {d[:2] for d in described}}")
@@ -209,7 +211,8 @@ def compare(directory):
         gathered = way == "gathered"
         kept = pa.array([i for i in range(N) if i % 10 != 3]) if gathered else None
         counts["files"] += 1
-        for check, how in ((compare_pyarrow, kept), (compare_duckdb, "row % 10 != 3" if gathered else "true"), (compare_polars, kept)):
+        checks = ((compare_pyarrow, kept), (compare_duckdb, "row % 10 != 3" if gathered else "true"), (compare_polars, kept))
+        for check, how in checks[:1] if name in PYARROW_ONLY else checks:
             try:
                 check(path, files, how, counts)
             except Differences as e:
