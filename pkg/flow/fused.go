@@ -122,9 +122,13 @@ func wake(there, gone <-chan struct{}) <-chan struct{} {
 }
 
 // share is a block of its own of the same rows. A block without rows has no batch, as
-// one that was decoded has none.
+// one that was decoded has none; its header says of which schema it is, as one that was
+// encoded does: the next edge may have a stream.
 func share(b *blocks.Block) *blocks.Block {
 	s := *b
+	if s.Batch != nil {
+		s.Schema = blocks.FingerprintOf(s.Batch.Schema())
+	}
 	if s.Rows == 0 {
 		s.Batch, s.Offsets = nil, nil
 	}

@@ -110,7 +110,8 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	w.flights.SetLimit(run.Window() + most)
 	// keep lasts until every block in flight is settled, so that they stay alive.
 	keep, release := context.WithCancel(work)
-	intake, stop := context.WithCancelCause(intake)
+	outer := intake
+	intake, stop := context.WithCancelCause(outer)
 	defer stop(nil)
 	var feeding sync.WaitGroup
 	feeding.Go(func() { in.Serve(intake, keep) })
@@ -120,8 +121,8 @@ func (s *Stage) Serve(intake, work context.Context, run *Run) error {
 	_ = w.flights.Wait() // returns nil
 	release()
 	feeding.Wait()
-	if err := context.Cause(intake); isFinal(err) {
-		return err
+	if err := context.Cause(intake); isFinal(err) || outer.Err() == nil {
+		return err // what has stopped this stage, and nobody else: it is served again
 	}
 	return nil
 }
