@@ -144,7 +144,7 @@ func (s *Source) carry(group int, leaves []int) ([]outChunk, error) {
 	}
 	for i := range out {
 		c := &out[i]
-		c.takeIndexes(parts, rg.rows, &s.meta.leaves[from+i])
+		c.takeIndexes(parts, rg.rows, &s.meta.leaves[leaves[i]])
 		if c.filter, err = s.filter(&c.chunk); err != nil {
 			return nil, err
 		}

@@ -32,8 +32,8 @@ const headerBytes = 1 << 10
 // at once. What next and load find is valid until they are called again.
 type pageReader struct {
 	src    *Source
-	at     int64  // in the file, behind the window
-	end    int64  // of the chunk
+	at     int64 // in the file, behind the window
+	end    int64 // of the chunk
 	walk   *pages.Walker
 	window []byte // what has been read of the chunk and not looked at
 	buf    []byte // in which it lies

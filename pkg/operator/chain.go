@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -56,11 +57,15 @@ type Outcome struct {
 	Failed  []FailedRow       // in the order of the operators, then of the rows
 }
 
-// Run maps a batch, borrowing it; which rows of the source it holds may stand in the
-// context, see [expr.WithRows]; the caller must Release the outcome's batch. A
-// panic in an operator becomes a [*PanicError]; after an error nothing is left to
-// release.
+// Run is RunAt for a batch that the source begins with.
 func (c *Chain) Run(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch) (Outcome, error) {
+	return c.RunAt(ctx, mem, in, Rows{})
+}
+
+// RunAt maps a batch of the given rows of the source, borrowing it; the caller must
+// Release the outcome's batch. A panic in an operator becomes a [*PanicError]; after an
+// error nothing is left to release. A [*StopError] says that the run must not go on.
+func (c *Chain) RunAt(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch, at Rows) (Outcome, error) {
 	in.Retain()
 	out := Outcome{Batch: in}
 	for i, op := range c.ops {
@@ -69,9 +74,12 @@ func (c *Chain) Run(ctx context.Context, mem memory.Allocator, in arrow.RecordBa
 			return Outcome{}, context.Cause(ctx)
 		}
 		rows := out.Batch.NumRows()
-		res, err := apply(placed(ctx, out.Kept), mem, op, c.labels[i], out.Batch)
+		res, err := apply(placed(ctx, out.Kept), mem, op, c.labels[i], out.Batch, at.of(out.Kept))
 		out.Batch.Release()
 		if err != nil {
+			if stop := (*StopError)(nil); errors.As(err, &stop) && out.Kept != nil {
+				stop.Row = int(out.Kept[stop.Row])
+			}
 			return Outcome{}, err
 		}
 		out.Batch = res.Batch
@@ -100,13 +108,16 @@ func placed(ctx context.Context, kept []uint32) context.Context {
 	return expr.WithRows(ctx, rows.Keep(kept))
 }
 
-func apply(ctx context.Context, mem memory.Allocator, op Operator, label string, in arrow.RecordBatch) (res Result, err error) {
+func apply(ctx context.Context, mem memory.Allocator, op Operator, label string, in arrow.RecordBatch, at Rows) (res Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			res, err = Result{}, &PanicError{Operator: label, Value: v, Stack: debug.Stack()}
 		}
 	}()
-	if res, err = op.Apply(ctx, mem, in); err != nil {
+	if res, err = ApplyAt(ctx, mem, op, in, at); err != nil {
+		if stop := (*StopError)(nil); errors.As(err, &stop) {
+			return Result{}, &StopError{Operator: label, Row: stop.Row, Err: stop.Err}
+		}
 		return Result{}, fmt.Errorf("operator %s: %w", label, err)
 	}
 	return res, nil

@@ -23,6 +23,14 @@ var schema = arrow.NewSchema([]arrow.Field{
 	{Name: "f", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 	{Name: "list", Type: arrow.ListOf(arrow.PrimitiveTypes.Int32), Nullable: true},
 	{Name: "dec", Type: &arrow.Decimal128Type{Precision: 10, Scale: 2}, Nullable: true},
+	{Name: "st", Type: arrow.StructOf(
+		arrow.Field{Name: "city", Type: arrow.BinaryTypes.String, Nullable: true},
+		arrow.Field{Name: "at", Type: arrow.StructOf(
+			arrow.Field{Name: "lat", Type: arrow.PrimitiveTypes.Float64},
+			arrow.Field{Name: "ok", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
+			arrow.Field{Name: "tags", Type: arrow.ListOf(arrow.PrimitiveTypes.Int32), Nullable: true},
+		), Nullable: true},
+	), Nullable: true},
 }, nil)
 
 func compile(t testing.TB, in *arrow.Schema, src string) *expr.Program {
@@ -64,6 +72,24 @@ func TestConformance(t *testing.T) {
 		"with/replaces": with(t, schema, "v", "f / 2"),
 		"with/fails":    with(t, schema, "x", "100 % (v - 4)"),
 		"mask":          mask(t, schema, "s", operator.SHA256{}),
+		"cast": must(operator.Cast(schema, []operator.CastColumn{
+			{Name: "id", To: arrow.BinaryTypes.String}, {Name: "f", To: &arrow.Decimal128Type{Precision: 20, Scale: 3}}, {Name: "dec", To: arrow.PrimitiveTypes.Float32},
+		})),
+		"cast/same":    must(operator.Cast(schema, []operator.CastColumn{{Name: "id", To: arrow.PrimitiveTypes.Int64}})),
+		"cast/fails":   must(operator.Cast(schema, []operator.CastColumn{{Name: "v", To: arrow.PrimitiveTypes.Int8}, {Name: "f", To: arrow.PrimitiveTypes.Uint8}})),
+		"cast/null":    must(operator.Cast(schema, []operator.CastColumn{{Name: "id", To: arrow.PrimitiveTypes.Int8, Null: true}, {Name: "s", To: arrow.FixedWidthTypes.Date32, Null: true}})),
+		"fill_null":    must(operator.FillNull(schema, []operator.Fill{{Column: "v", Value: "-1"}, {Column: "s", Value: ""}, {Column: "dec", Value: "1.25"}, {Column: "id", Value: "7"}})),
+		"unnest":       must(operator.Unnest(schema, []string{"st"})),
+		"flatten":      must(operator.Flatten(schema, []string{"st"}, "_")),
+		"sample":       must(operator.Sample(schema, 0.3, 7)),
+		"sample/all":   must(operator.Sample(schema, 1, 0)),
+		"sample/none":  must(operator.Sample(schema, 0, 0)),
+		"limit":        must(operator.Limit(schema, 120)),
+		"limit/none":   must(operator.Limit(schema, 0)),
+		"limit/all":    must(operator.Limit(schema, 1000)),
+		"assert/holds": must(operator.Assert(schema, compile(t, schema, "id >= 0"), operator.OnFailFail)),
+		"assert/drop":  must(operator.Assert(schema, compile(t, schema, "100 % (v - 4) >= 0 && v > 50"), operator.OnFailDrop)),
+		"assert/dead":  must(operator.Assert(schema, compile(t, schema, "100 % (v - 4) >= 0 && v > 50"), operator.OnFailDeadLetter)),
 	} {
 		t.Run(name, func(t *testing.T) { operatortest.Run(t, schema, op) })
 	}
@@ -141,7 +167,7 @@ func TestColumnErrorsSayWhatToDo(t *testing.T) {
 		`column "x" does not exist here`: func() (operator.Operator, error) { return operator.Select(schema, []string{"x"}) },
 		`column "id" is selected twice`:  func() (operator.Operator, error) { return operator.Select(schema, []string{"id", "id"}) },
 		`no column is left`: func() (operator.Operator, error) {
-			return operator.Remove(schema, []string{"id", "v", "s", "f", "list", "dec"})
+			return operator.Remove(schema, []string{"id", "v", "s", "f", "list", "dec", "st"})
 		},
 		`column "v" would be there twice`: func() (operator.Operator, error) { return operator.Rename(schema, map[string]string{"id": "v"}) },
 		`a filter needs true or false`:    func() (operator.Operator, error) { return operator.Filter(schema, compile(t, schema, "id + 1")) },

@@ -19,3 +19,16 @@ type PanicError struct {
 }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("operator %s panicked", e.Operator) }
+
+// StopError is an operator's word that the run must not go on, because of one row: an
+// assert with on_fail: fail. It is no error of the batch, and halving does not mend it.
+type StopError struct {
+	Operator string // label; the chain sets it
+	Row      int    // of the operator's input; of the chain's, when [Chain.Run] returns it
+	Err      error  // never carries a value
+}
+
+func (e *StopError) Error() string { return fmt.Sprintf("operator %s: %v", e.Operator, e.Err) }
+
+// Unwrap returns the cause.
+func (e *StopError) Unwrap() error { return e.Err }

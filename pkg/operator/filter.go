@@ -43,6 +43,9 @@ func identity(n int) []int {
 // Reads implements [Reader].
 func (f *filter) Reads() []string { return f.pred.Columns() }
 
+// Drops implements [Dropper].
+func (f *filter) Drops() bool { return true }
+
 // Predicate is the filter's expression, for pruning.
 func (f *filter) Predicate() *expr.Program { return f.pred }
 

@@ -51,3 +51,9 @@ type Reader interface {
 	// Reads names the columns of the input that are read, each once.
 	Reads() []string
 }
+
+// Dropper is an operator that may drop rows, by what it is made for.
+type Dropper interface {
+	// Drops reports that it may.
+	Drops() bool
+}

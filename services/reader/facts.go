@@ -247,7 +247,7 @@ func (f *Facts) groups(file *parquet.File, at int) error {
 		}
 		first := row
 		row += rg.Rows
-		if by := f.prunes(file, g, at); by != "" {
+		if by := f.prunes(file, g, at, f.Rows-file.Rows()+first); by != "" {
 			f.PrunedRows += rg.Rows
 			f.PrunedGroups++
 			f.PrunedBy = by
@@ -284,7 +284,12 @@ func evenly(rows, most int64) int64 {
 	return (rows + pieces - 1) / pieces
 }
 
-func (f *Facts) prunes(file *parquet.File, g, at int) string {
+// prunes says which operator drops all rows of a row group, whose first one is a row of
+// the source; "" when none is known to.
+func (f *Facts) prunes(file *parquet.File, g, at int, first int64) string {
+	if l := f.Pipeline.Limit; l != nil && first >= l.Rows {
+		return l.Operator
+	}
 	for _, p := range f.Pipeline.Prune {
 		if p.Program.CanSkip(func(column string) (expr.Stats, bool) { return f.stats(file, g, at, column) }) {
 			return p.Operator

@@ -14,16 +14,16 @@ import (
 	"github.com/levada-data/levada/pkg/operator"
 )
 
-// run applies a chain to a batch, borrowing it. When the chain gives an error as
-// a whole, or an operator panics, the batch is halved until the rows that do it
-// stand alone: they are failed rows, and the others go on. The caller must Release
-// the outcome's batch.
-func run(ctx context.Context, mem memory.Allocator, chain *operator.Chain, in arrow.RecordBatch) (operator.Outcome, error) {
-	out, err := chain.Run(ctx, mem, in)
-	if err == nil || ctx.Err() != nil {
+// run applies a chain to a batch of the given rows, borrowing it. When the chain gives
+// an error as a whole, or an operator panics, the batch is halved until the rows that do
+// it stand alone: they are failed rows, and the others go on. An [*operator.StopError]
+// is returned as it is. The caller must Release the outcome's batch.
+func run(ctx context.Context, mem memory.Allocator, chain *operator.Chain, in arrow.RecordBatch, at operator.Rows) (operator.Outcome, error) {
+	out, err := chain.RunAt(ctx, mem, in, at)
+	if err == nil || ctx.Err() != nil || errors.As(err, new(*operator.StopError)) {
 		return out, err
 	}
-	b := bisection{mem: mem, chain: chain}
+	b := bisection{mem: mem, chain: chain, at: at}
 	defer b.release()
 	if err := b.search(ctx, in, 0, in.NumRows(), err); err != nil {
 		return operator.Outcome{}, err
@@ -35,6 +35,7 @@ func run(ctx context.Context, mem memory.Allocator, chain *operator.Chain, in ar
 type bisection struct {
 	mem     memory.Allocator
 	chain   *operator.Chain
+	at      operator.Rows
 	batches []arrow.RecordBatch
 	kept    []uint32
 	dropped []operator.Drop
@@ -54,9 +55,13 @@ func (b *bisection) search(ctx context.Context, in arrow.RecordBatch, lo, hi int
 	mid := lo + (hi-lo)/2
 	for _, part := range [][2]int64{{lo, mid}, {mid, hi}} {
 		slice := in.NewSlice(part[0], part[1])
-		out, err := b.chain.Run(sliced(ctx, part[0], part[1]), b.mem, slice)
+		out, err := b.chain.RunAt(sliced(ctx, part[0], part[1]), b.mem, slice, b.at.Slice(part[0], part[1]))
 		slice.Release()
+		stop := (*operator.StopError)(nil)
 		switch {
+		case errors.As(err, &stop):
+			stop.Row += int(part[0])
+			return err
 		case ctx.Err() != nil:
 			if err == nil && out.Batch != nil {
 				out.Batch.Release()

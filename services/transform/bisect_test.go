@@ -80,7 +80,7 @@ func TestPanicIsBisectedToTheRow(t *testing.T) {
 			in := batch(mem, 1000)
 			defer in.Release()
 			op := &moody{hates: func(v int64) bool { return slices.Contains(bad, v) }, how: how}
-			out, err := run(t.Context(), mem, operator.NewChain(op), in)
+			out, err := run(t.Context(), mem, operator.NewChain(op), in, operator.Rows{})
 			require.NoError(t, err)
 			defer out.Batch.Release()
 			var failed []int64
@@ -117,7 +117,7 @@ func TestEveryRowFails(t *testing.T) {
 	defer mem.AssertSize(t, 0)
 	in := batch(mem, 9)
 	defer in.Release()
-	out, err := run(t.Context(), mem, operator.NewChain(&moody{hates: func(int64) bool { return true }, how: func() error { panic("no") }}), in)
+	out, err := run(t.Context(), mem, operator.NewChain(&moody{hates: func(int64) bool { return true }, how: func() error { panic("no") }}), in, operator.Rows{})
 	require.NoError(t, err)
 	require.Len(t, out.Failed, 9)
 	require.Empty(t, values(out.Batch))
@@ -139,6 +139,6 @@ func TestBisectionStops(t *testing.T) {
 		}
 		return errors.New("no")
 	}
-	_, err := run(ctx, mem, operator.NewChain(op), in)
+	_, err := run(ctx, mem, operator.NewChain(op), in, operator.Rows{})
 	require.ErrorIs(t, err, context.Canceled)
 }

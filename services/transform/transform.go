@@ -2,7 +2,10 @@ package transform
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sync/errgroup"
@@ -51,7 +54,7 @@ func (s *Service) Serve(intake, work context.Context, run *flow.Run) error {
 		if stage.Chain == nil || !s.serves(stage.Name) {
 			continue // another process serves it
 		}
-		g.Go(func() error { return s.stage(j.Plan, stage).Serve(intake, work, run) })
+		g.Go(func() error { return s.stage(run, j.Plan, stage).Serve(intake, work, run) })
 	}
 	return g.Wait()
 }
@@ -75,14 +78,24 @@ func (s *Service) serves(stage string) bool {
 	return len(s.cfg.Stages) == 0 || slices.Contains(s.cfg.Stages, stage)
 }
 
-func (s *Service) stage(plan *ledger.Plan, stage *pipeline.Stage) *flow.Stage {
+func (s *Service) stage(r *flow.Run, plan *ledger.Plan, stage *pipeline.Stage) *flow.Stage {
 	workers := stage.Workers
 	if s.cfg.Workers > 0 {
 		workers = pipeline.Workers{Min: s.cfg.Workers, Max: s.cfg.MaxWorkers}
 	}
 	return &flow.Stage{Stage: stage.Name, Workers: workers.Min, MaxWorkers: workers.Max, Process: func(ctx context.Context, in *blocks.Block) (flow.Output, error) {
-		ctx = expr.WithRows(ctx, rowsOf(plan, in))
-		out, err := run(ctx, s.cfg.Memory, stage.Chain, in.Batch)
+		if int64(in.Span.Task) >= int64(len(plan.Tasks)) {
+			return flow.Output{}, flow.Permanent(fmt.Errorf("block %s: the plan has %d tasks", in.Span, len(plan.Tasks)))
+		}
+		rows := rowsOf(plan, in)
+		at := operator.Rows{First: rows.Before + rows.InFile, Offsets: in.Offsets}
+		out, err := run(expr.WithRows(ctx, rows), s.cfg.Memory, stage.Chain, in.Batch, at)
+		if stop := (*operator.StopError)(nil); errors.As(err, &stop) {
+			if err := r.Fail(ctx, stopText(plan, stage.Name, in, stop)); err != nil {
+				return flow.Output{}, err
+			}
+			return flow.Output{}, flow.Snooze(time.Second, err) // given back, to a run that is over
+		}
 		if err != nil {
 			return flow.Output{}, err
 		}
@@ -93,9 +106,6 @@ func (s *Service) stage(plan *ledger.Plan, stage *pipeline.Stage) *flow.Stage {
 // rowsOf says which rows of the source a block holds.
 func rowsOf(plan *ledger.Plan, b *blocks.Block) *expr.Rows {
 	rows := &expr.Rows{InFile: b.Span.From, Offsets: b.Offsets}
-	if int(b.Span.Task) >= len(plan.Tasks) {
-		return rows // of another plan: what comes of it counts for nothing
-	}
 	t := plan.Tasks[b.Span.Task]
 	if t.File < 0 {
 		rows.InFile += t.From
@@ -107,6 +117,19 @@ func rowsOf(plan *ledger.Plan, b *blocks.Block) *expr.Rows {
 		rows.Before += f.Rows
 	}
 	return rows
+}
+
+// stopText is why a run fails at a row, with the row's place in its file.
+func stopText(plan *ledger.Plan, stage string, in *blocks.Block, stop *operator.StopError) string {
+	row := in.Span.From + int64(stop.Row)
+	if in.Offsets != nil {
+		row = in.Span.From + int64(in.Offsets[stop.Row])
+	}
+	where, t := "", plan.Tasks[in.Span.Task]
+	if t.File >= 0 && t.File < len(plan.Files) {
+		where = fmt.Sprintf("%s, row group %d, row %d of it and those after; ", plan.Files[t.File].URI, t.RowGroups[0], row)
+	}
+	return fmt.Sprintf("%stask %d, row %d, operator %s/%s: %v", where, in.Span.Task, row, stage, stop.Operator, stop.Err)
 }
 
 // output puts the chain's outcome into the words of the flow: labels get the

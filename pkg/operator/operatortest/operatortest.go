@@ -27,6 +27,7 @@ func Run(t *testing.T, in *arrow.Schema, op operator.Operator) {
 		{"IsDeterministic", isDeterministic},
 		{"CountsAddUp", countsAddUp},
 		{"RowsDoNotDependOnTheirNeighbours", byHalves},
+		{"RowsDoNotDependOnThoseLeftOut", bySome},
 		{"FromNamesWhatIsUnchanged", fromIsTrue},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -39,9 +40,15 @@ func Run(t *testing.T, in *arrow.Schema, op operator.Operator) {
 
 const rows = 257
 
+// apply applies an operator to a batch that the source begins with.
 func apply(t *testing.T, mem memory.Allocator, op operator.Operator, in arrow.RecordBatch) operator.Result {
 	t.Helper()
-	res, err := op.Apply(t.Context(), mem, in)
+	return applyAt(t, mem, op, in, operator.Rows{})
+}
+
+func applyAt(t *testing.T, mem memory.Allocator, op operator.Operator, in arrow.RecordBatch, at operator.Rows) operator.Result {
+	t.Helper()
+	res, err := operator.ApplyAt(t.Context(), mem, op, in, at)
 	require.NoError(t, err)
 	require.NotNil(t, res.Batch)
 	return res
@@ -77,7 +84,7 @@ func acceptsSlices(t *testing.T, mem memory.Allocator, in *arrow.Schema, op oper
 	defer whole.Release()
 	slice := whole.NewSlice(13, 200)
 	defer slice.Release()
-	res := apply(t, mem, op, slice)
+	res := applyAt(t, mem, op, slice, operator.Rows{First: 13})
 	defer res.Batch.Release()
 	require.LessOrEqual(t, res.Batch.NumRows(), slice.NumRows())
 }
@@ -167,7 +174,7 @@ func byHalves(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.
 	at := int64(0)
 	for _, part := range [][2]int64{{0, 100}, {100, rows}} {
 		slice := batch.NewSlice(part[0], part[1])
-		res := apply(t, mem, op, slice)
+		res := applyAt(t, mem, op, slice, operator.Rows{First: part[0]})
 		same := whole.Batch.NewSlice(at, at+res.Batch.NumRows())
 		require.True(t, array.RecordEqual(same, res.Batch))
 		at += res.Batch.NumRows()
@@ -176,6 +183,39 @@ func byHalves(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.
 		slice.Release()
 	}
 	require.Equal(t, whole.Batch.NumRows(), at)
+}
+
+// bySome: rows before an operator may have been dropped; what becomes of the others is the
+// same, for their places in the source are.
+func bySome(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Operator) {
+	t.Helper()
+	batch := Batch(mem, in, rows)
+	defer batch.Release()
+	whole := apply(t, mem, op, batch)
+	defer whole.Batch.Release()
+	var odd []uint32
+	for i := uint32(1); i < rows; i += 2 {
+		odd = append(odd, i)
+	}
+	some, err := operator.Take(t.Context(), mem, batch, odd)
+	require.NoError(t, err)
+	defer some.Release()
+	res := applyAt(t, mem, op, some, operator.Rows{Offsets: odd})
+	defer res.Batch.Release()
+	var want []uint32 // of the whole's rows those that are odd
+	for i := range uint32(whole.Batch.NumRows()) {
+		row := i
+		if whole.Kept != nil {
+			row = whole.Kept[i]
+		}
+		if row%2 == 1 {
+			want = append(want, i)
+		}
+	}
+	same, err := operator.Take(t.Context(), mem, whole.Batch, want)
+	require.NoError(t, err)
+	defer same.Release()
+	require.True(t, array.RecordEqual(same, res.Batch))
 }
 
 // Batch makes a batch of a schema, always the same for the same number of rows, with
@@ -218,6 +258,16 @@ func appendValue(b array.Builder, row int) {
 		b.Append(arrow.Timestamp(row) * 1_000_000)
 	case *array.Decimal128Builder:
 		b.Append(decimal128.FromI64(int64(row)))
+	case *array.StructBuilder:
+		b.Append(true)
+		st, _ := b.Type().(*arrow.StructType)
+		for i, f := range st.Fields() {
+			if f.Nullable && (row+i)%5 == 1 {
+				b.FieldBuilder(i).AppendNull()
+				continue
+			}
+			appendValue(b.FieldBuilder(i), row+i)
+		}
 	case *array.ListBuilder:
 		b.Append(true)
 		for i := range row % 4 {

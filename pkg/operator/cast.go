@@ -1,0 +1,216 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/levada-data/levada/pkg/expr"
+)
+
+// CastColumn is one column of a cast.
+type CastColumn struct {
+	Name string
+	To   arrow.DataType
+	Null bool // a value that To cannot hold becomes null; otherwise its row fails
+}
+
+// casting gives columns other types, in their places.
+type casting struct {
+	cols []CastColumn
+	at   []int // in the schema, of each
+	from []int
+	in   *arrow.Schema
+	out  *arrow.Schema
+}
+
+// Cast returns the operator that gives columns other types; null stays null. What becomes
+// of a value, docs/pipeline.md says. A row in which one has no value of the new type is a
+// failed row ([expr.ErrCast]), named by the first such column. The error is a
+// [*ColumnError] for a column that is not there, and for types between which there is no
+// cast.
+func Cast(in *arrow.Schema, cols []CastColumn) (Operator, error) {
+	c := &casting{cols: cols, in: in, from: identity(in.NumFields())}
+	fields := slices.Clone(in.Fields())
+	for i, col := range cols {
+		at, err := Column(in, col.Name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(c.at, at) {
+			return nil, &ColumnError{Column: col.Name, Msg: "is cast twice", Hint: "name each column once"}
+		}
+		c.at = append(c.at, at)
+		f := &fields[at]
+		if arrow.TypeEqual(f.Type, col.To) {
+			continue
+		}
+		if !castable(f.Type, col.To) {
+			return nil, &ColumnError{Column: col.Name, Msg: fmt.Sprintf("is %s, which cannot become %s", f.Type, col.To), Hint: "make it with an expression first"}
+		}
+		f.Type, f.Nullable = col.To, f.Nullable || cols[i].Null
+		c.from[at] = -1
+	}
+	c.out = arrow.NewSchema(fields, nil)
+	return c, nil
+}
+
+func (c *casting) Kind() string       { return "cast" }
+func (c *casting) Out() *arrow.Schema { return c.out }
+func (c *casting) From() []int        { return c.from }
+
+// Reads implements [Reader].
+func (c *casting) Reads() []string {
+	var names []string
+	for i, at := range c.at {
+		if c.from[at] < 0 {
+			names = append(names, c.cols[i].Name)
+		}
+	}
+	return names
+}
+
+func (c *casting) Apply(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch) (Result, error) {
+	if int(in.NumCols()) != c.in.NumFields() {
+		return Result{}, fmt.Errorf("%w: %d columns where %d were expected", ErrSchema, in.NumCols(), c.in.NumFields())
+	}
+	cols := slices.Clone(in.Columns())
+	var made []arrow.Array
+	defer func() {
+		for _, m := range made {
+			m.Release()
+		}
+	}()
+	var failed []RowError
+	for i, col := range c.cols {
+		at := c.at[i]
+		if !arrow.TypeEqual(cols[at].DataType(), c.in.Field(at).Type) {
+			return Result{}, fmt.Errorf("%w: column %q is %s where %s was expected", ErrSchema, col.Name, cols[at].DataType(), c.in.Field(at).Type)
+		}
+		if c.from[at] >= 0 {
+			continue
+		}
+		vals, bad, err := castArray(mem, cols[at], col.To)
+		if err != nil {
+			return Result{}, fmt.Errorf("column %q: %w", col.Name, err)
+		}
+		made = append(made, vals)
+		cols[at] = vals
+		if !col.Null {
+			for _, row := range bad {
+				failed = append(failed, RowError{Row: row, Column: col.Name, Err: expr.ErrCast})
+			}
+		}
+	}
+	whole := array.NewRecordBatch(c.out, cols, in.NumRows())
+	if len(failed) == 0 {
+		return Result{Batch: whole}, nil
+	}
+	defer whole.Release()
+	// The first column that failed names the row.
+	slices.SortStableFunc(failed, func(a, b RowError) int { return a.Row - b.Row })
+	failed = slices.CompactFunc(failed, func(a, b RowError) bool { return a.Row == b.Row })
+	return gather(ctx, mem, c.out, whole, without(int(in.NumRows()), failed), failed)
+}
+
+// castable reports that there is a cast between two types.
+func castable(from, to arrow.DataType) bool {
+	col := array.MakeArrayOfNull(memory.DefaultAllocator, from, 0)
+	defer col.Release()
+	out, _, err := castArray(memory.DefaultAllocator, col, to)
+	if err != nil {
+		return false
+	}
+	out.Release()
+	return true
+}
+
+// castArray gives a column another type, and says which rows have no value of it; they
+// are null. It borrows col; the caller must Release the result.
+func castArray(mem memory.Allocator, col arrow.Array, to arrow.DataType) (arrow.Array, []int, error) {
+	src, ok := castSource(col)
+	if ok {
+		b := array.NewBuilder(mem, to)
+		defer b.Release()
+		b.Reserve(col.Len())
+		if bad, ok := castInto(b, to, src, col); ok {
+			return b.NewArray(), bad, nil
+		}
+	}
+	return nil, nil, fmt.Errorf("%w: no cast from %s to %s", ErrSchema, col.DataType(), to)
+}
+
+// castInto appends all rows of a column to a builder; false when it knows no way.
+func castInto(b array.Builder, to arrow.DataType, src *castFrom, col arrow.Array) (bad []int, ok bool) {
+	switch b := b.(type) {
+	case *array.Int8Builder:
+		return castEach(b, col, toSigned[int8](src), b.Append)
+	case *array.Int16Builder:
+		return castEach(b, col, toSigned[int16](src), b.Append)
+	case *array.Int32Builder:
+		return castEach(b, col, toSigned[int32](src), b.Append)
+	case *array.Int64Builder:
+		return castEach(b, col, toSigned[int64](src), b.Append)
+	case *array.Uint8Builder:
+		return castEach(b, col, toUnsigned[uint8](src), b.Append)
+	case *array.Uint16Builder:
+		return castEach(b, col, toUnsigned[uint16](src), b.Append)
+	case *array.Uint32Builder:
+		return castEach(b, col, toUnsigned[uint32](src), b.Append)
+	case *array.Uint64Builder:
+		return castEach(b, col, toUnsigned[uint64](src), b.Append)
+	case *array.Float32Builder:
+		return castEach(b, col, toFloat32(src), b.Append)
+	case *array.Float64Builder:
+		return castEach(b, col, toFloat64(src), b.Append)
+	case *array.BooleanBuilder:
+		return castEach(b, col, toBool(src), b.Append)
+	case *array.StringBuilder:
+		return castEach(b, col, toText(src), b.Append)
+	case *array.LargeStringBuilder:
+		return castEach(b, col, toText(src), b.Append)
+	case *array.BinaryBuilder: // large ones too
+		return castEach(b, col, toBytes(src), b.AppendString)
+	case *array.Date32Builder:
+		return castEach(b, col, toDate(src), b.Append)
+	case *array.TimestampBuilder:
+		t, is := to.(*arrow.TimestampType)
+		if !is {
+			return nil, false
+		}
+		return castEach(b, col, toTime(src, t.Unit), b.Append)
+	case *array.Decimal128Builder:
+		t, is := to.(*arrow.Decimal128Type)
+		if !is {
+			return nil, false
+		}
+		return castEach(b, col, toDecimal(src, t.Precision, t.Scale), b.Append)
+	}
+	return nil, false
+}
+
+// castEach appends the rows of a column, and returns those without a value. false when
+// there is no conversion.
+func castEach[T any](b array.Builder, col arrow.Array, convert func(i int) (T, bool), appendValue func(T)) (bad []int, ok bool) {
+	if convert == nil {
+		return nil, false
+	}
+	for i := range col.Len() {
+		if col.IsNull(i) {
+			b.AppendNull()
+			continue
+		}
+		v, ok := convert(i)
+		if !ok {
+			b.AppendNull()
+			bad = append(bad, i)
+			continue
+		}
+		appendValue(v)
+	}
+	return bad, true
+}
