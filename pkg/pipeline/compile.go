@@ -26,6 +26,7 @@ type Pipeline struct {
 	Origins []Origin      // of each column of Out; nil when it is that of Carried
 	Prune   []Prune
 	Stored  *arrow.Schema // what the files of the output call their columns (see StoredAs); nil: as Out does
+	Limit   *Limit        // what the plan need not read beyond; nil: all is read
 }
 
 // Stage is a compiled stage.
@@ -62,6 +63,7 @@ func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
 	c := &compiler{parser: parser{spec: s}}
 	declared := c.declared(source)
 	whole := c.pipeline(declared)
+	c.checkLimits()
 	if len(c.errs) > 0 {
 		return nil, c.errs.sorted()
 	}
@@ -170,7 +172,7 @@ func (c *compiler) pipeline(source *arrow.Schema) *Pipeline {
 		c.checkSink(at)
 	}
 	if len(c.errs) == 0 {
-		p.Prune = prunable(p)
+		p.Prune, p.Limit = prunable(p), limitOf(p)
 	}
 	return p
 }
@@ -244,7 +246,10 @@ func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator
 	case "mask":
 		op, err = operator.Mask(in, o.Mask.Column, o.Mask.method())
 	default:
-		return nil // the parser has reported it
+		op, err = c.oneOf(o, path, in)
+		if op == nil && err == nil {
+			return nil // reported
+		}
 	}
 	if err != nil {
 		c.columnError(c.nodeFor(o, err), path, in, err)
@@ -397,7 +402,17 @@ func before(o *OperatorSpec, op operator.Operator, in *arrow.Schema, want map[st
 		for _, old := range back {
 			want[old] = true
 		}
-	case "filter", "mask": // what is masked keeps its place
+	case "filter", "assert", "mask", "cast", "fill_null": // what is changed keeps its place
+		addReads(op, want)
+		for _, name := range o.named() {
+			want[name] = true // also those that it leaves as they are
+		}
+	case "unnest", "flatten":
+		for i, from := range op.From() {
+			if from < 0 {
+				delete(want, op.Out().Field(i).Name)
+			}
+		}
 		addReads(op, want)
 	case "with":
 		for _, a := range o.With {

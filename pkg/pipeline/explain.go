@@ -29,7 +29,9 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	fmt.Fprintf(b, "pipeline %s (%s)\n\n", p.Spec.Name, p.Spec.Hash())
 	fmt.Fprintf(b, "source  %s\n", sourceText(p.Spec))
 	fmt.Fprintf(b, "        %s rows, %s, %d files, %d row groups\n", humanize.Comma(f.Rows), size(f.Bytes), f.Files, f.RowGroups)
-	if len(p.Prune) > 0 {
+	if p.Limit != nil {
+		fmt.Fprintf(b, "        not read: %d row groups, %s rows, for %s\n", f.PrunedGroups, humanize.Comma(f.PrunedRows), p.Limit.Operator)
+	} else if len(p.Prune) > 0 {
 		fmt.Fprintf(b, "        pruned by statistics: %d row groups, %s rows, for %s: %s\n", f.PrunedGroups, humanize.Comma(f.PrunedRows), p.Prune[0].Operator, p.Prune[0].Program)
 	} else {
 		b.WriteString("        nothing is pruned: the first stage does not begin with a filter\n")
@@ -171,6 +173,6 @@ func (o *OperatorSpec) text() string {
 	case "mask":
 		return "mask " + o.Mask.text()
 	default:
-		return o.Kind + " " + strings.Join(o.Names, ", ")
+		return o.moreText()
 	}
 }

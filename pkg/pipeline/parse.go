@@ -326,7 +326,7 @@ func (p *parser) transform(n *yaml.Node, path string) []OperatorSpec {
 	for i, item := range n.Content {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		op := OperatorSpec{node: item, path: at}
-		seen := p.fields(item, at, map[string]func(*yaml.Node, string){
+		kinds := map[string]func(*yaml.Node, string){
 			"select": func(n *yaml.Node, path string) { op.Kind, op.node = "select", n; op.Names, op.items = p.texts(n, path) },
 			"drop":   func(n *yaml.Node, path string) { op.Kind, op.node = "drop", n; op.Names, op.items = p.texts(n, path) },
 			"filter": func(n *yaml.Node, path string) { op.Kind, op.node = "filter", n; p.text(n, path, &op.Expr) },
@@ -351,7 +351,9 @@ func (p *parser) transform(n *yaml.Node, path string) []OperatorSpec {
 				op.Kind, op.node = "mask", n
 				p.mask(n, path, &op)
 			},
-		})
+		}
+		maps.Copy(kinds, p.moreOperators(&op))
+		seen := p.fields(item, at, kinds)
 		if seen != nil && len(seen) != 1 {
 			p.fail(item, at, "begin each operator with its own -", "one operator an entry")
 		}
@@ -642,6 +644,10 @@ func Fields() []string {
 	p.stages(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
 	p.transform(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
 	p.mask(mapping(), "", &OperatorSpec{})
+	p.cast(mapping("column"), "", &OperatorSpec{})
+	p.flatten(mapping(), "", &OperatorSpec{})
+	p.sample(mapping(), "", &OperatorSpec{})
+	p.assert(mapping(), "", &OperatorSpec{})
 	p.external(mapping(), "")
 	p.sink(mapping("parquet"), "")
 	p.compression(mapping(), "", &Compression{})

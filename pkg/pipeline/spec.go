@@ -98,14 +98,21 @@ type ColumnSpec struct {
 // OperatorSpec is one operator of a stage: its kind and the field of that kind.
 type OperatorSpec struct {
 	Kind   string       `json:"kind"`
-	Names  []string     `json:"names,omitempty"`  // select, drop
+	Names  []string     `json:"names,omitempty"`  // select, drop, unnest, flatten
 	Rename []Pair       `json:"rename,omitempty"` // rename: old to new
-	Expr   string       `json:"expr,omitempty"`   // filter
+	Expr   string       `json:"expr,omitempty"`   // filter, assert
 	With   []Assignment `json:"with,omitempty"`   // with, in the order of the spec
 	Mask   *MaskSpec    `json:"mask,omitempty"`   // mask
 
+	Separator string      `json:"separator,omitempty"` // flatten
+	Cast      []CastSpec  `json:"cast,omitempty"`
+	Fill      []FillSpec  `json:"fill,omitempty"` // fill_null
+	Sample    *SampleSpec `json:"sample,omitempty"`
+	Limit     *int64      `json:"limit,omitempty"`
+	OnFail    OnFail      `json:"on_fail,omitempty"` // assert, whose expression is Expr
+
 	node  *yaml.Node
-	items []*yaml.Node // of Names, and of the column of a mask
+	items []*yaml.Node // of Names, and of the columns of mask, cast and fill_null
 	path  string
 }
 

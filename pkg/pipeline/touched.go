@@ -29,7 +29,7 @@ type Carried struct {
 func (p *Pipeline) Drops() bool {
 	for _, st := range p.Stages {
 		for _, op := range st.Chain.Operators() {
-			if op.Kind() == "filter" {
+			if d, ok := op.(operator.Dropper); ok && d.Drops() {
 				return true
 			}
 		}

@@ -37,7 +37,7 @@ func through(t *testing.T, mem memory.Allocator, p *Pipeline, in arrow.RecordBat
 		if o.batch.NumRows() == 0 {
 			break
 		}
-		out, err := st.Chain.Run(context.Background(), mem, o.batch)
+		out, err := st.Chain.RunAt(context.Background(), mem, o.batch, operator.Rows{Offsets: o.rows})
 		o.batch.Release()
 		require.NoError(t, err)
 		for _, f := range out.Failed {
@@ -106,7 +106,7 @@ func (d *drawn) pick(text bool) string {
 
 func (d *drawn) operator() string {
 	n, s := d.pick(false), d.pick(true)
-	switch k := d.rng.IntN(8); {
+	switch k := d.rng.IntN(13); {
 	case k == 0 && n != "":
 		return fmt.Sprintf("filter: \"isNull(%s) || %s %% %d != 0\"", n, n, 2+d.rng.IntN(4))
 	case k == 1 && s != "":
@@ -138,6 +138,19 @@ func (d *drawn) operator() string {
 		d.cols = slices.Clone(d.cols)
 		d.cols[i], d.cols[j] = b, a
 		return fmt.Sprintf("rename: { %s: %s, %s: %s }", a, b, b, a)
+	case k == 8 && n != "": // changes nothing, or makes a text of a number and a number of a text again
+		if d.rng.IntN(2) == 0 {
+			return fmt.Sprintf("cast: { %s: int64 }", n)
+		}
+		return fmt.Sprintf("cast: { %s: { to: int8, on_fail: \"null\" } }\n      - cast: { %s: int64 }", n, n)
+	case k == 9 && n != "":
+		return fmt.Sprintf("fill_null: { %s: %d }", n, d.rng.IntN(9))
+	case k == 10 && s != "":
+		return fmt.Sprintf("fill_null: { %s: é }", s)
+	case k == 11:
+		return fmt.Sprintf("sample: { fraction: %.2f, seed: %d }", d.rng.Float64(), d.rng.IntN(99))
+	case k == 12 && n != "":
+		return fmt.Sprintf("assert: { expr: \"%s %% 3 != 0\", on_fail: %s }", n, []string{"drop", "dead_letter"}[d.rng.IntN(2)])
 	default:
 		return "rename: { " + d.renamed(d.rng.IntN(len(d.cols))) + " }"
 	}

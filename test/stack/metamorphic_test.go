@@ -57,12 +57,25 @@ func randomStages(r *rand.Rand) string {
 		"{ eur: \"amount * 0.92\" }", "{ twice: \"visits + visits\", up: \"upper(country)\" }", "{ amount: \"amount / 3\" }",
 		"{ len: \"coalesce(size(note), -1)\" }", "{ no: \"rowNumber()\", key: \"uuid()\", local: \"split(string(amount), '.')[-1]\" }", "{ big: \"amount > 100.0 ? 1 : 0\" }",
 	}
+	others := []string{
+		"cast: { visits: int64, amount: { to: float32, on_fail: \"null\" } }", "cast: { visits: { to: int8, on_fail: \"null\" } }",
+		"fill_null: { note: none }", "sample: { fraction: 0.7, seed: 3 }", "sample: 0.4", "assert: { expr: \"visits % 5 != 1\", on_fail: drop }", "assert: \"amount >= 0.0\"",
+	}
 	masks := []string{"email, method: sha256", "phone, method: keep_last, n: 4", "note, method: sha256", "note, method: keep_last, n: 36, with: x"}
 	var b strings.Builder
 	for s := range 1 + r.IntN(3) {
 		fmt.Fprintf(&b, "  - name: s%d\n    transform:\n", s)
+		if s == 0 && r.IntN(2) == 0 {
+			fmt.Fprintf(&b, "      - limit: %d\n", 5000+r.IntN(10_000))
+		}
 		for range 1 + r.IntN(3) {
-			switch r.IntN(3) {
+			switch r.IntN(4) {
+			case 3: // a column may have another type by now, which operators refuse: at most one
+				if len(others) > 0 {
+					i := r.IntN(len(others))
+					fmt.Fprintf(&b, "      - %s\n", others[i])
+					others = nil
+				}
 			case 0:
 				fmt.Fprintf(&b, "      - filter: '%s'\n", filters[r.IntN(len(filters))])
 			case 1:
