@@ -12,6 +12,8 @@ import (
 	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/compress"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
+
+	"github.com/levada-data/levada/pkg/blocks"
 )
 
 // WriteOptions say how a file is written. The zero value is the default.
@@ -24,6 +26,7 @@ type WriteOptions struct {
 	// batches have the plain ones, with metadata, and the file's key-value metadata. nil: as
 	// the batches do.
 	Stored *arrow.Schema
+	Finish       Finish
 }
 
 // sampleRows is how many rows decide about dictionaries.
@@ -40,6 +43,12 @@ type Writer struct {
 	out     *counter
 	rows    int64
 	inGroup int64 // rows since the last Flush
+
+	// Rows that wait to be sorted; none unless there are keys.
+	waiting     []arrow.RecordBatch
+	waitingRows int64
+	waitingSize int64 // bytes in memory
+	sortedSize  int64 // of those that are written
 }
 
 type counter struct {
@@ -94,13 +103,11 @@ func (w *Writer) open(first arrow.RecordBatch) error {
 	if c == compress.Codecs.Zstd {
 		props = append(props, arrowparquet.WithCompressionLevel(max(w.o.Level, 1)))
 	}
-	if first != nil {
-		for i, f := range w.schema.Fields() {
-			if Repeats(first.Column(i)) {
-				props = append(props, arrowparquet.WithDictionaryFor(f.Name, true))
-			}
-		}
+	more, err := w.o.Finish.properties(w.schema, first)
+	if err != nil {
+		return err
 	}
+	props = append(props, more...)
 	w.encoded = w.schema
 	options := []pqarrow.WriterOption{pqarrow.WithAllocator(w.o.Memory)}
 	if entry := w.store(); entry == "" {
@@ -176,32 +183,105 @@ func (w *Writer) encodable(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
 	return array.NewRecordBatch(w.encoded, cols, batch.NumRows()), nil
 }
 
-// Repeats reports that a column has so few distinct values that a dictionary pays:
-// at most a quarter of the sampled ones. Only strings are asked; numbers are as small
-// as their place in a dictionary, nearly.
+// Repeats reports that a column has so few distinct values that a dictionary pays: of
+// strings and bytes at most a quarter of the sampled ones. Numbers are nearly as small as
+// their place in a dictionary unless there are very few, and faster to write without.
 func Repeats(col arrow.Array) bool {
 	n := min(col.Len(), sampleRows)
 	if n == 0 {
 		return false
 	}
-	seen := map[string]struct{}{}
 	switch a := col.(type) {
 	case *array.String:
-		for i := range n {
-			seen[a.Value(i)] = struct{}{}
-		}
+		return fewer(n, n/4, a.Value)
 	case *array.LargeString:
-		for i := range n {
-			seen[a.Value(i)] = struct{}{}
-		}
-	default:
-		return false
+		return fewer(n, n/4, a.Value)
+	case *array.Binary:
+		return fewer(n, n/4, func(i int) string { return string(a.Value(i)) })
+	case *array.LargeBinary:
+		return fewer(n, n/4, func(i int) string { return string(a.Value(i)) })
+	case *array.Int32:
+		return fewer(n, fewNumbers(n), a.Value)
+	case *array.Int64:
+		return fewer(n, fewNumbers(n), a.Value)
+	case *array.Float32:
+		return fewer(n, fewNumbers(n), a.Value)
+	case *array.Float64:
+		return fewer(n, fewNumbers(n), a.Value)
+	case *array.Date32:
+		return fewer(n, fewNumbers(n), a.Value)
+	case *array.Timestamp:
+		return fewer(n, fewNumbers(n), a.Value)
 	}
-	return len(seen)*4 <= n
+	return false
+}
+
+// fewNumbers is how many distinct ones there may be among n numbers: 32 in a whole
+// sample, whose places have 5 bits. A small sample shows nothing.
+func fewNumbers(n int) int {
+	if n < sampleRows/4 {
+		return 0
+	}
+	return n / 128
+}
+
+// fewer reports that of n values at most so many are distinct. NaN is not like itself.
+func fewer[T comparable](n, most int, value func(i int) T) bool {
+	seen := make(map[T]struct{}, min(n, most+1))
+	for i := range n {
+		seen[value(i)] = struct{}{}
+		if len(seen) > most {
+			return false
+		}
+	}
+	return true
 }
 
 // Write appends a batch, borrowing it.
 func (w *Writer) Write(batch arrow.RecordBatch) error {
+	if len(w.o.Finish.Sort) == 0 {
+		return w.write(batch)
+	}
+	for from := int64(0); from < batch.NumRows(); {
+		n := min(batch.NumRows()-from, w.o.RowsPerGroup-w.waitingRows)
+		part := batch.NewSlice(from, from+n)
+		w.waiting, w.waitingRows = append(w.waiting, part), w.waitingRows+n
+		w.waitingSize += blocks.DataSize(part)
+		w.rows += n
+		if from += n; w.waitingRows == w.o.RowsPerGroup {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeSorted writes what waits to be sorted.
+func (w *Writer) writeSorted() error {
+	if len(w.waiting) == 0 {
+		return nil
+	}
+	all, err := w.sorted(w.waiting)
+	w.forget()
+	if err != nil {
+		return err
+	}
+	defer all.Release()
+	w.rows -= all.NumRows() // write counts them
+	return w.write(all)
+}
+
+// forget lets go of what waits to be sorted.
+func (w *Writer) forget() {
+	for _, b := range w.waiting {
+		b.Release()
+	}
+	w.sortedSize += w.waitingSize
+	w.waiting, w.waitingRows, w.waitingSize = nil, 0, 0
+}
+
+func (w *Writer) write(batch arrow.RecordBatch) error {
 	if w.fw == nil {
 		if err := w.open(batch); err != nil {
 			return err
@@ -227,6 +307,9 @@ func (w *Writer) Write(batch arrow.RecordBatch) error {
 // then: a file that ends right after a Flush has an empty row group at its end, which
 // readers take.
 func (w *Writer) Flush() error {
+	if err := w.writeSorted(); err != nil {
+		return err
+	}
 	if w.inGroup == 0 {
 		return nil
 	}
@@ -241,11 +324,21 @@ func (w *Writer) Flush() error {
 func (w *Writer) Rows() int64 { return w.rows }
 
 // Bytes is how long the file would be now, nearly: what is out, and the pages of the
-// open row group.
-func (w *Writer) Bytes() int64 { return w.out.n + w.Buffered() }
+// open row group. Rows that wait to be sorted will shrink as those before them did.
+func (w *Writer) Bytes() int64 {
+	size := w.waitingSize
+	if w.sortedSize > 0 {
+		size = int64(float64(size) * float64(w.out.n) / float64(w.sortedSize))
+	}
+	return w.out.n + w.pages() + size
+}
 
-// Buffered is how many bytes the open row group holds in memory, nearly.
-func (w *Writer) Buffered() int64 {
+// Buffered is how many bytes the open row group holds in memory, nearly. Rows that wait
+// are there twice while they are sorted.
+func (w *Writer) Buffered() int64 { return w.pages() + 2*w.waitingSize }
+
+// pages is the bytes of the pages of the open row group.
+func (w *Writer) pages() int64 {
 	if w.fw == nil || w.inGroup == 0 {
 		return 0
 	}
@@ -255,6 +348,9 @@ func (w *Writer) Buffered() int64 {
 // Close writes the footer and returns the file's length. A file without rows has the
 // schema and no row group.
 func (w *Writer) Close() (int64, error) {
+	if err := w.writeSorted(); err != nil {
+		return 0, err
+	}
 	if w.fw == nil {
 		if err := w.open(nil); err != nil {
 			return 0, err
@@ -268,6 +364,7 @@ func (w *Writer) Close() (int64, error) {
 
 // Abandon lets go of the memory of a file that is not wanted any more.
 func (w *Writer) Abandon() {
+	w.forget()
 	if w.fw != nil {
 		w.out.w = io.Discard
 		_ = w.fw.Close()

@@ -153,6 +153,15 @@ func (s *Source) carry(group int, leaves []int) ([]outChunk, error) {
 	return out, nil
 }
 
+// leavesFrom are n leaves of a source.
+func leavesFrom(from, n int) []int {
+	leaves := make([]int, n)
+	for i := range leaves {
+		leaves[i] = from + i
+	}
+	return leaves
+}
+
 // takeIndexes takes the chunk's indexes from those that were read.
 func (c *outChunk) takeIndexes(parts map[span][]byte, rows int64, lf *leaf) {
 	if !sizesFit(c.sizeStats, lf) {

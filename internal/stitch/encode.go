@@ -2,6 +2,7 @@ package stitch
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -11,7 +12,7 @@ import (
 )
 
 // encode makes the chunks of field i from arrays.
-func (w *Writer) encode(i int, rows int64, values []arrow.Array, st *stage) error {
+func (w *Writer) encode(ctx context.Context, i int, rows int64, values []arrow.Array, st *stage) error {
 	if done, err := w.encodeFlat(i, values, st); done || err != nil {
 		return err
 	}
@@ -39,11 +40,13 @@ func (w *Writer) encode(i int, rows int64, values []arrow.Array, st *stage) erro
 	if len(s.meta.leaves) != to-from {
 		return fmt.Errorf("a column of %d leaves became one of %d", to-from, len(s.meta.leaves))
 	}
-	leaves := make([]int, to-from)
-	for leaf := range leaves {
-		leaves[leaf] = leaf
+	if w.l.o.Checksums {
+		if s, err = OpenSource("a column in memory", bytes.NewReader(bytes.Clone(st.buf.Bytes())), int64(st.buf.Len())); err != nil {
+			return err
+		}
+		return w.sum(ctx, s, 0, 0, to-from, schema.Field(0).Name, st)
 	}
-	if st.chunks, err = s.carry(0, leaves); err != nil {
+	if st.chunks, err = s.carry(0, leavesFrom(0, to-from)); err != nil {
 		return err
 	}
 	end := int64(0)

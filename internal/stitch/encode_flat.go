@@ -2,6 +2,7 @@ package stitch
 
 import (
 	"encoding/binary"
+	"slices"
 	"unsafe"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -13,7 +14,7 @@ import (
 // encodeFlat makes the chunk of field i from arrays whose values are stored in Parquet as
 // they are in Arrow: the common types of numbers and strings. It writes what arrow-go
 // would, plain pages, at half the cost, and reports false for what it leaves to it:
-// other types, and strings for which a dictionary pays.
+// other types, and what is not to be plain.
 func (w *Writer) encodeFlat(i int, values []arrow.Array, st *stage) (bool, error) {
 	from, to := w.l.meta.leavesOf(i)
 	lf := &w.l.meta.leaves[from]
@@ -21,7 +22,8 @@ func (w *Writer) encodeFlat(i int, values []arrow.Array, st *stage) (bool, error
 	if to != from+1 || lf.maxRep > 0 || lf.maxDef > 1 || !plainly(w.l.schema.Field(i).Type, e) {
 		return false, nil
 	}
-	if len(values) > 0 && parquet.Repeats(values[0]) {
+	name, finish := w.l.schema.Field(i).Name, &w.l.o.Finish
+	if len(values) > 0 && finish.Choose(name, values[0]) != parquet.EncodingPlain || slices.Contains(finish.Bloom, name) {
 		return false, nil
 	}
 	if w.gather == nil {

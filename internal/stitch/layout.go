@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -24,6 +25,8 @@ const (
 	encPlainDict = 2
 	encRLE       = 3
 	encRLEDict   = 8
+	encDelta     = 5
+	encSplit     = 9
 )
 
 // Options say how files are written. The zero value is the default.
@@ -32,6 +35,11 @@ type Options struct {
 	Level  int    // of zstd; 1 when 0
 	Memory memory.Allocator
 	Stored *arrow.Schema // see [parquet.WriteOptions]
+
+	// Finish is what shall not be decided by the data. Rows are not sorted here.
+	Finish parquet.Finish
+	// Checksums gives each page a checksum. What is copied is then copied page by page.
+	Checksums bool
 }
 
 // Layout is what the files of a [Writer] look like: those that internal/parquet writes
@@ -80,7 +88,9 @@ func NewLayout(schema *arrow.Schema, o Options) (*Layout, error) {
 }
 
 func (l *Layout) writeOptions(rows int64) parquet.WriteOptions {
-	return parquet.WriteOptions{Codec: l.o.Codec, Level: l.o.Level, RowsPerGroup: rows, Memory: l.o.Memory, Stored: l.o.Stored}
+	o := parquet.WriteOptions{Codec: l.o.Codec, Level: l.o.Level, RowsPerGroup: rows, Memory: l.o.Memory, Stored: l.o.Stored, Finish: l.o.Finish}
+	o.Finish.Sort = nil
+	return o
 }
 
 // Schema is the schema that the layout was made of.
@@ -106,11 +116,44 @@ func (l *Layout) passes(field int, s *Source, g int, column string) (top int, er
 	}
 	from, to := s.meta.leavesOf(top)
 	for _, c := range s.meta.groups[g].chunks[from:to] {
-		if c.codec != l.codec {
+		if c.codec != l.codec && (l.codec != codecSnappy || c.codec != codecNone || !s.shrunk(g)) {
 			return 0, refused(column, "it is compressed with another codec")
 		}
 	}
+	if why := l.unfinished(field, s.meta.groups[g].chunks[from]); why != "" {
+		return 0, refused(column, "%s", why)
+	}
 	return top, nil
+}
+
+// shrunk reports that a row group was written here under snappy, so that a chunk which is
+// not packed is one that snappy does not make smaller (see [pageWriter.shrinks]).
+func (s *Source) shrunk(g int) bool {
+	return strings.HasPrefix(s.meta.createdBy, "levada") &&
+		slices.ContainsFunc(s.meta.groups[g].chunks, func(c *chunk) bool { return c != nil && c.codec == codecSnappy })
+}
+
+// unfinished says what a chunk misses of what is asked for in a field, or "".
+func (l *Layout) unfinished(field int, c *chunk) string {
+	name := l.schema.Field(field).Name
+	if slices.Contains(l.o.Finish.Bloom, name) && c.bloom.at == 0 {
+		return "it has no bloom filter, and the sink asks for one"
+	}
+	want, asked := l.o.Finish.Encodings[name]
+	if !asked {
+		return ""
+	}
+	has := func(encodings ...int64) bool {
+		return slices.ContainsFunc(c.encodings, func(e int64) bool { return slices.Contains(encodings, e) })
+	}
+	is := map[parquet.Encoding]bool{
+		parquet.EncodingPlain: !has(encPlainDict, encRLEDict, encDelta, encSplit), parquet.EncodingDictionary: has(encPlainDict, encRLEDict),
+		parquet.EncodingDelta: has(encDelta), parquet.EncodingSplit: has(encSplit),
+	}
+	if !is[want] {
+		return "it is in another encoding, and the sink asks for " + string(want)
+	}
+	return ""
 }
 
 // Gathers says likewise whether kept rows of the column may be taken without decoding
@@ -133,6 +176,12 @@ func (l *Layout) gathers(field int, s *Source, g int, column string) (int, error
 		return 0, refused(column, "it is nested")
 	}
 	c := s.meta.groups[g].chunks[at]
+	name := l.schema.Field(field).Name
+	if want, asked := l.o.Finish.Encodings[name]; asked && want != parquet.EncodingPlain || slices.Contains(l.o.Finish.Bloom, name) {
+		return 0, refused(column, "the sink asks for an encoding or a bloom filter, which are made of its values")
+	} else if asked && l.unfinished(field, c) != "" {
+		return 0, refused(column, "%s", l.unfinished(field, c))
+	}
 	switch {
 	case s.old:
 		return 0, refused(column, "its writer, %q, may have left the dictionary page out of the sizes", s.meta.createdBy)

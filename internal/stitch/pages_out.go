@@ -3,6 +3,7 @@ package stitch
 import (
 	"bytes"
 	"encoding/binary"
+	"hash/crc32"
 	"math/bits"
 	"slices"
 	"unsafe"
@@ -136,7 +137,7 @@ func (w *pageWriter) settle() error {
 func (w *pageWriter) putDictionary(n int) error {
 	in := w.dictIn
 	w.dictAt = int64(w.buf.Len())
-	if n == in.dictN && in.codec == w.codec {
+	if n == in.dictN && in.codec == w.codec && !w.l.o.Checksums {
 		w.buf.Write(in.dictPage)
 		w.unpacked += in.dictBytes
 		return nil
@@ -383,6 +384,9 @@ func (w *pageWriter) write(kind int64, part int16, p []byte, numbers ...int64) (
 	e.i32(1, kind)
 	e.i32(2, int64(len(p)))
 	e.i32(3, int64(len(packed)))
+	if w.l.o.Checksums {
+		e.i32(4, int64(int32(crc32.ChecksumIEEE(packed)))) //nolint:gosec // its bits
+	}
 	e.field(part, typeStruct)
 	e.begin()
 	for i, v := range numbers {

@@ -45,6 +45,12 @@ func TestShrinks(t *testing.T) {
 			equal(t, columns[i], whole(t, tbl.Column(i).Data()), f.Name)
 		}
 		tbl.Release()
+		again := open(t, out.Bytes())
+		for i := range fs { // and is copied as it is, by whoever reads the file
+			require.NoError(t, layout(t, stitch.Options{Codec: codec}, fs...).Passes(i, again, 0, fs[i].Name), codec)
+		}
+		require.Equal(t, codec == "none", layout(t, stitch.Options{Codec: "none"}, fs...).Passes(1, again, 0, "phone") == nil)
+		require.Error(t, layout(t, stitch.Options{Codec: map[string]string{"none": "snappy", "snappy": "zstd", "zstd": "none"}[codec]}, fs...).Passes(0, again, 0, "digest"))
 		for i := range fs {
 			c, err := f.MetaData().RowGroup(0).ColumnChunk(i)
 			require.NoError(t, err)

@@ -100,7 +100,11 @@ type plan struct {
 	from   int // first leaf of the source
 	n      int // leaves
 	column string
+	summed bool // copied into the stage, with checksums
 }
+
+// staged reports that the field's chunks are in the stage.
+func (p *plan) staged() bool { return p.source == nil || p.summed }
 
 // Append writes a row group; one without rows is left out. A [*RefusedError] leaves the
 // writer as it was; it comes before anything is written. So does the error of a source
@@ -204,7 +208,7 @@ func (w *Writer) plan(i int, g *Group, p *plan) (err error) {
 
 // fill makes what is not copied in the stage of field i.
 func (w *Writer) fill(ctx context.Context, i int, g *Group, p *plan) error {
-	if p.source != nil {
+	if p.source != nil && !w.l.o.Checksums {
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -214,11 +218,15 @@ func (w *Writer) fill(ctx context.Context, i int, g *Group, p *plan) error {
 		w.stages[i] = &stage{}
 	}
 	st := w.stages[i]
+	if p.source != nil {
+		p.summed = true
+		return w.sum(ctx, p.source, p.group, p.from, p.n, p.column, st)
+	}
 	st.buf.Reset()
 	st.chunks = st.chunks[:0]
 	c := &g.Columns[i]
 	if c.Source == nil {
-		return w.encode(i, g.Rows, c.Values, st)
+		return w.encode(ctx, i, g.Rows, c.Values, st)
 	}
 	if w.gather == nil {
 		w.gather = &gatherer{}
@@ -267,7 +275,7 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 	leaf := 0
 	for i := range plans {
 		p := &plans[i]
-		if p.source == nil {
+		if p.staged() {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -332,7 +340,7 @@ func (w *Writer) chunks(plans []plan) ([]outChunk, error) {
 	shares := map[rowGroup]*share{}
 	for i := range plans {
 		p := &plans[i]
-		if p.source == nil {
+		if p.staged() {
 			infos = append(infos, w.stages[i].chunks...)
 			continue
 		}
