@@ -17,7 +17,7 @@ const (
 	private     = "_levada"
 	lockDir     = private + "/lock"
 	dataSuffix  = ".parquet"
-	dataPrefix  = "part-"
+	usualName   = "part"
 	nonceLength = 16
 )
 
@@ -37,26 +37,30 @@ func checkRun(run string) error {
 	return nil
 }
 
-// dataName returns a name that was never used: part-<run>-<nonce>.parquet. With
-// first, files of a directory sort by it: part-<task>-<from>-<run>-<nonce>.parquet.
-func dataName(run string, first *blocks.Span) string {
+// dataName returns a name that was never used: <begin>-<run>-<nonce>.parquet, where begin
+// is "part" when it is empty. With first, files of a directory sort by it:
+// <begin>-<task>-<from>-<run>-<nonce>.parquet.
+func dataName(run, begin string, first *blocks.Span) string {
+	if begin == "" {
+		begin = usualName
+	}
 	order := ""
 	if first != nil {
 		order = fmt.Sprintf("%06d-%012d-", first.Task, first.From)
 	}
 	// Rule 3 (names): the nonce makes a name that no other process, and no earlier
 	// life of this one, has used or will use.
-	return dataPrefix + order + run + "-" + newNonce() + dataSuffix
+	return begin + "-" + order + run + "-" + newNonce() + dataSuffix
 }
 
 // runOf returns the run that wrote a data file, by its name alone.
 func runOf(name string) (run string, ok bool) {
 	stem, ok := strings.CutSuffix(path.Base(name), dataSuffix)
-	if !ok || !strings.HasPrefix(stem, dataPrefix) {
+	if !ok {
 		return "", false
 	}
-	parts := strings.Split(strings.TrimPrefix(stem, dataPrefix), "-")
-	if len(parts) != 2 && len(parts) != 4 {
+	parts := strings.Split(stem, "-")
+	if len(parts) < 3 || parts[0] == "" {
 		return "", false
 	}
 	nonce := parts[len(parts)-1]

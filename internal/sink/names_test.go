@@ -36,12 +36,12 @@ func TestRule03Names_RevealReplacesNothing(t *testing.T) {
 }
 
 func TestDataNames(t *testing.T) {
-	assert.Regexp(t, `^part-run1-[0-9a-f]{16}\.parquet$`, dataName("run1", nil))
+	assert.Regexp(t, `^part-run1-[0-9a-f]{16}\.parquet$`, dataName("run1", "", nil))
 	assert.Regexp(t, `^part-000012-000000004096-run1-[0-9a-f]{16}\.parquet$`,
-		dataName("run1", &blocks.Span{Task: 12, From: 4096, To: 8192}))
+		dataName("run1", "", &blocks.Span{Task: 12, From: 4096, To: 8192}))
 	for name, want := range map[string]string{
-		dataName("run1", nil):                                            "run1",
-		"a=1/b=2/" + dataName("x9", &blocks.Span{To: 1}):                 "x9",
+		dataName("run1", "", nil):                                        "run1",
+		"a=1/b=2/" + dataName("x9", "", &blocks.Span{To: 1}):             "x9",
 		"part-run1-0123456789abcdef.parquet":                             "run1",
 		"part-run1-0123456789abcdef.parquet.tmp":                         "",
 		"part-run1-0123456789ABCDEF.parquet":                             "",
@@ -49,7 +49,10 @@ func TestDataNames(t *testing.T) {
 		"part-0123456789abcdef.parquet":                                  "",
 		"part-00000-6ba7b810-9dad-11d1-80b4-00c04fd430c8.snappy.parquet": "",
 		"run1-0123456789abcdef.parquet":                                  "",
-		"part-00-run1-0123456789abcdef.parquet":                          "",
+		"part-00-run1-0123456789abcdef.parquet":                          "run1",
+		dataName("run1", "orders-2024-02-29.v1", nil):                    "run1",
+		dataName("run1", "a-b", &blocks.Span{To: 1}):                     "run1",
+		"-run1-0123456789abcdef.parquet":                                 "",
 		"":                                                               "",
 	} {
 		run, ok := runOf(name)

@@ -22,6 +22,7 @@ import (
 type Place struct {
 	Dir   string       // relative to the output, with slashes; "" is the output itself
 	First *blocks.Span // when set, the files of a directory sort by it
+	Name  string       // how its name begins; "part" when empty
 }
 
 // Staged is a file that nobody sees: it is being written, or waits to be committed.
@@ -40,7 +41,7 @@ const stagedBuffer = 32 << 10
 
 // Create begins a file. The caller must call Finish, or Abort.
 func (s *Sink) Create(ctx context.Context, at Place) (*Staged, error) {
-	name := path.Join(at.Dir, dataName(s.run, at.First))
+	name := path.Join(at.Dir, dataName(s.run, at.Name, at.First))
 	if err := checkName(name); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/oklog/ulid/v2"
 )
@@ -30,6 +31,15 @@ type RunID string
 
 // NewRunID returns a fresh id.
 func NewRunID() RunID { return RunID(strings.ToLower(ulid.Make().String())) }
+
+// Submitted is when the id was made; the zero time for what is no id.
+func (r RunID) Submitted() time.Time {
+	id, err := ulid.ParseStrict(strings.ToUpper(string(r)))
+	if err != nil {
+		return time.Time{}
+	}
+	return ulid.Time(id.Time()).UTC()
+}
 
 var runPattern = regexp.MustCompile(`^[0-9a-hjkmnp-tv-z]{26}$`)
 

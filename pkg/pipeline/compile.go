@@ -329,6 +329,7 @@ func (c *compiler) checkSink(out *arrow.Schema) {
 	if len(k.PartitionBy) > 0 && len(k.PartitionBy) >= out.NumFields() {
 		c.fail(k.node, "sink.parquet.partition_by", "partition columns are not stored in the files", "no column is left to write")
 	}
+	c.checkFinish(out)
 	if k.PreserveOrder && len(k.PartitionBy) > 0 {
 		// Rule 24: rows of one partition come from all over the source.
 		c.fail(k.node, "sink.parquet.preserve_order", "leave one of them out", "preserve_order and partition_by exclude each other")

@@ -80,6 +80,9 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	if len(k.PartitionBy) > 0 {
 		fmt.Fprintf(b, "        partitioned by %s: a cut closes the files of all partitions together, so many values make many small files\n", strings.Join(k.PartitionBy, ", "))
 	}
+	for _, line := range finishText(k) {
+		fmt.Fprintf(b, "        %s\n", line)
+	}
 	fmt.Fprintf(b, "        a cut at the latest after %s\n", p.Spec.Policies.MaxAge)
 	_, err := io.WriteString(w, b.String())
 	return err

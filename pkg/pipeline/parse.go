@@ -396,7 +396,7 @@ func (p *parser) parquetSink(n *yaml.Node, path string) {
 		Empty: EmptyFile, MaxOpenFiles: 256, node: n,
 	}
 	p.spec.Sink.Parquet = k
-	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
+	known := map[string]func(*yaml.Node, string){
 		"uri": func(n *yaml.Node, path string) {
 			p.text(n, path, &k.URI)
 			p.scheme(n, path, k.URI)
@@ -417,7 +417,9 @@ func (p *parser) parquetSink(n *yaml.Node, path string) {
 			k.MaxOpenFiles = int(v)
 		},
 		"s3": func(n *yaml.Node, path string) { k.S3 = p.s3(n, path, true) },
-	})
+	}
+	maps.Copy(known, p.finishFields(k))
+	seen := p.fields(n, path, known)
 	if seen != nil && seen["uri"] == nil {
 		p.fail(n, path+".uri", "name a directory", "field \"uri\" is missing")
 	}
@@ -651,6 +653,8 @@ func Fields() []string {
 	p.external(mapping(), "")
 	p.sink(mapping("parquet"), "")
 	p.compression(mapping(), "", &Compression{})
+	p.bloomFilters(mapping(), "", &ParquetSink{})
+	p.sortWithin(mapping(), "", &ParquetSink{})
 	p.s3(mapping(), "", true)
 	p.s3(mapping(), "", false)
 	p.policies(mapping(), "")

@@ -159,6 +159,13 @@ type ParquetSink struct {
 	MaxOpenFiles  int         `json:"max_open_files"` // of one writer lane
 	S3            *S3         `json:"s3,omitempty"`
 
+	Encodings     []ColumnEncoding `json:"encodings,omitempty"`      // where the data shall not decide
+	BloomFilters  *BloomFilters    `json:"bloom_filters,omitempty"`  // nil: none
+	SortWithin    []SortColumn     `json:"sort_within,omitempty"`    // rows of each row group
+	PageChecksums bool             `json:"page_checksums,omitempty"` // CRC-32 of every page
+	FileName      string           `json:"file_name,omitempty"`      // how names begin; "part" when empty
+
+	sortNode  *yaml.Node
 	node      *yaml.Node
 	partition []*yaml.Node
 	mode      *yaml.Node

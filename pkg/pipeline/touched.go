@@ -95,6 +95,8 @@ func (p *Pipeline) touchable() error {
 		return errors.New("the sink has no files to put columns into")
 	case p.Spec.Source.Parquet.OnBadFile == BadFileSkip:
 		return errors.New("on_bad_file: skip reads every column before a row goes on")
+	case len(k.SortWithin) > 0:
+		return errors.New("sort_within puts the rows of a row group into another order")
 	case len(k.PartitionBy) > 0:
 		return errors.New("partition_by spreads the rows of a block over many files")
 	}

@@ -3,6 +3,7 @@ package reader
 import (
 	"fmt"
 
+	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/stitch"
 	"github.com/levada-data/levada/pkg/pipeline"
@@ -25,7 +26,7 @@ func carry(whole *pipeline.Pipeline, file *parquet.File, src *stitch.Source) (ch
 		return whole, nil, refusal.Error(), nil //nolint:nilerr // why all travel is an answer
 	}
 	k := whole.Spec.Sink.Parquet
-	layout, err := stitch.NewLayout(touched.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level, Stored: whole.Stored})
+	layout, err := stitch.NewLayout(touched.Out, job.StitchOptions(k, whole.Stored))
 	if err != nil {
 		return nil, nil, "", fmt.Errorf("lay out files: %w", err)
 	}

@@ -11,9 +11,12 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/stitch"
 	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
@@ -44,10 +47,12 @@ type fileSet struct {
 	mem     memory.Allocator
 	limit   int64
 	split   *partitioner
-	late    *late // nil when all columns have travelled
-	stored  *arrow.Schema
-	whole   *partition // what nothing partitions
-	columns int64      // leaves of the schema that files have
+	name    string         // how the names of files begin; "" as usual
+	late    *late          // nil when all columns have travelled
+	stored  *arrow.Schema  // what the files call their columns; see [pipeline.Pipeline]
+	layout  *stitch.Layout // of files whose pages get checksums, then; nil: none do
+	whole   *partition     // what nothing partitions
+	columns int64          // leaves of the schema that files have
 
 	err     error
 	files   map[string]*outFile // open, by directory
@@ -61,7 +66,9 @@ type fileSet struct {
 // says.
 func newFileSet(out *sink.Sink, p *pipeline.Pipeline, o fileSetOptions) *fileSet {
 	o.Stored = p.Stored
-	return newFileSetOf(out, p.Out, p.Spec.Sink.Parquet, o)
+	s := newFileSetOf(out, p.Out, p.Spec.Sink.Parquet, o)
+	s.name = p.Spec.FileName(flow.RunID(out.Run()).Submitted())
+	return s
 }
 
 func newFileSetOf(out *sink.Sink, schema *arrow.Schema, spec *pipeline.ParquetSink, o fileSetOptions) *fileSet {
@@ -72,6 +79,11 @@ func newFileSetOf(out *sink.Sink, schema *arrow.Schema, spec *pipeline.ParquetSi
 	s.split, s.err = newPartitioner(s.mem, schema, spec.PartitionBy)
 	if s.err == nil {
 		s.columns = leaves(s.split.out.Fields())
+		if spec.PageChecksums && s.late == nil {
+			paged := job.StitchOptions(spec, o.Stored)
+			paged.Memory = s.mem
+			s.layout, s.err = stitch.NewLayout(s.split.out, paged)
+		}
 	}
 	return s
 }
@@ -351,11 +363,11 @@ func (s *fileSet) reset() {
 // emptyFile writes and finishes the file of a run without rows: the schema, those
 // columns included that would be directories.
 func emptyFile(ctx context.Context, out *sink.Sink, p *pipeline.Pipeline) (ledger.File, error) {
-	return emptyFileOf(ctx, out, p.Out, p.Stored, p.Spec.Sink.Parquet)
+	return emptyFileOf(ctx, out, p.Out, p.Stored, p.Spec.Sink.Parquet, p.Spec.FileName(flow.RunID(out.Run()).Submitted()))
 }
 
-func emptyFileOf(ctx context.Context, out *sink.Sink, schema, stored *arrow.Schema, spec *pipeline.ParquetSink) (ledger.File, error) {
-	staged, err := out.Create(ctx, sink.Place{})
+func emptyFileOf(ctx context.Context, out *sink.Sink, schema, stored *arrow.Schema, spec *pipeline.ParquetSink, name string) (ledger.File, error) {
+	staged, err := out.Create(ctx, sink.Place{Name: name})
 	if err != nil {
 		return ledger.File{}, fmt.Errorf("create file: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -58,7 +59,7 @@ const (
 
 // open begins the staged file. With first, files of a directory sort by it.
 func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
-	staged, err := f.set.out.Create(ctx, sink.Place{Dir: f.partition.dir, First: first})
+	staged, err := f.set.out.Create(ctx, sink.Place{Dir: f.partition.dir, First: first, Name: f.set.name})
 	if err != nil {
 		return fmt.Errorf("create file: %w", err)
 	}
@@ -67,13 +68,18 @@ func (f *outFile) open(ctx context.Context, first *blocks.Span) error {
 		f.parquet = newStitchedFile(staged, late.layout, late.pipeline.Out, writeOptions(f.set.spec, f.set.stored, f.set.mem), f.set.spec.PreserveOrder, f.set.columns)
 		return nil
 	}
-	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, writeOptions(f.set.spec, f.set.stored, f.set.mem))
+	o := writeOptions(f.set.spec, f.set.stored, f.set.mem)
+	if f.set.layout != nil {
+		f.parquet = newStitchedFile(staged, f.set.layout, f.set.split.out, o, f.set.spec.PreserveOrder, f.set.columns)
+		return nil
+	}
+	f.parquet, err = parquet.NewWriter(staged, f.set.split.out, o)
 	return f.encodeError(err)
 }
 
 func writeOptions(spec *pipeline.ParquetSink, stored *arrow.Schema, mem memory.Allocator) parquet.WriteOptions {
 	return parquet.WriteOptions{
-		Codec: spec.Compression.Codec, Level: spec.Compression.Level, RowsPerGroup: spec.RowsPerGroup, Memory: mem, Stored: stored,
+		Codec: spec.Compression.Codec, Level: spec.Compression.Level, RowsPerGroup: spec.RowsPerGroup, Memory: mem, Finish: job.Finish(spec), Stored: stored,
 	}
 }
 
@@ -86,7 +92,7 @@ func (f *outFile) add(ctx context.Context, p keptPiece) error {
 		f.held += size
 		return nil
 	}
-	if stitched, ok := f.parquet.(*stitchedFile); ok {
+	if stitched, ok := f.parquet.(*stitchedFile); ok && f.set.late != nil {
 		if err := stitched.add(ctx, f.set.late, p); err != nil {
 			return f.lateError(ctx, err)
 		}

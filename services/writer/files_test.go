@@ -449,7 +449,7 @@ func TestFileSetTellsErrorsOfTheStorageFromThoseOfTheEncoder(t *testing.T) {
 
 func TestEmptyFileHasTheSchema(t *testing.T) {
 	out := newOutput(t)
-	f, err := emptyFileOf(t.Context(), out.sink, customerSchema, nil, &pipeline.ParquetSink{PartitionBy: []string{"country"}})
+	f, err := emptyFileOf(t.Context(), out.sink, customerSchema, nil, &pipeline.ParquetSink{PartitionBy: []string{"country"}}, "")
 	require.NoError(t, err)
 	assert.Zero(t, f.Rows)
 	rows, _ := out.read(f)

@@ -42,8 +42,9 @@ const (
 )
 
 func newLate(j *job.Job, mem memory.Allocator) (*late, error) {
-	k := j.Pipeline.Spec.Sink.Parquet
-	layout, err := stitch.NewLayout(j.Pipeline.Out, stitch.Options{Codec: k.Compression.Codec, Level: k.Compression.Level, Memory: mem, Stored: j.Pipeline.Stored})
+	o := job.StitchOptions(j.Pipeline.Spec.Sink.Parquet, j.Pipeline.Stored)
+	o.Memory = mem
+	layout, err := stitch.NewLayout(j.Pipeline.Out, o)
 	if err != nil {
 		return nil, err
 	}
