@@ -89,7 +89,7 @@ a lock).`,
 		}
 	}
 	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
-	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand())
+	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand(), a.deadCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("data", a.inspectCommand(), a.diffCommand(), a.verifyCommand(), a.manifestCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
