@@ -3,6 +3,8 @@ package operator_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -197,5 +199,47 @@ func TestCast_Refuses(t *testing.T) {
 		var ce *operator.ColumnError
 		require.ErrorAs(t, err, &ce)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// Decimals of few digits are read in a shorter way, which gives the same.
+func TestCast_ShortDecimalsAreThoseOfAnyLength(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+	defer mem.AssertSize(t, 0)
+	in := arrow.NewSchema([]arrow.Field{{Name: "x", Type: arrow.BinaryTypes.String}}, nil)
+	for range 300 {
+		to := &arrow.Decimal128Type{Precision: 1 + rng.Int32N(38)}
+		to.Scale = rng.Int32N(to.Precision + 1)
+		var short, long []any
+		for range 50 {
+			text := make([]byte, rng.IntN(14))
+			for i := range text {
+				text[i] = "0123456789012345678901234567890.-+ e"[rng.IntN(36)]
+			}
+			sign, rest := "", string(text)
+			if rest != "" && (rest[0] == '-' || rest[0] == '+') {
+				sign, rest = rest[:1], rest[1:]
+			}
+			padded := sign + strings.Repeat("0", 30) + rest // which says the same
+			if rest == "" || rest == "." {
+				padded = sign + rest
+			}
+			short, long = append(short, string(text)), append(long, padded)
+		}
+		op, err := operator.Cast(in, []operator.CastColumn{{Name: "x", To: to, Null: true}})
+		require.NoError(t, err)
+		var results [2][]string
+		for i, values := range [][]any{short, long} {
+			col := column(t, mem, arrow.BinaryTypes.String, values...)
+			batch := array.NewRecordBatch(in, []arrow.Array{col}, int64(col.Len()))
+			res, err := op.Apply(t.Context(), mem, batch)
+			require.NoError(t, err)
+			results[i] = shown(res.Batch.Column(0))
+			for _, r := range []interface{ Release() }{res.Batch, batch, col} {
+				r.Release()
+			}
+		}
+		require.Equal(t, results[1], results[0], "%s: %q", to, short)
 	}
 }

@@ -424,15 +424,28 @@ func toDecimal(c *castFrom, precision, scale int32) func(i int) (decimal128.Num,
 		}
 		return decimal128.FromBigInt(v), true
 	}
+	// short is fit for what needs no big numbers: up to 18 digits that only get more.
+	short := func(unscaled int64, from int32) (decimal128.Num, bool) {
+		if from > scale || scale-from > 18 || unscaled > 1e18 || unscaled < -1e18 {
+			return fit(big.NewInt(unscaled), from)
+		}
+		v := decimal128.FromI64(unscaled).IncreaseScaleBy(scale - from)
+		return v, v.FitsInPrecision(precision)
+	}
 	switch {
+	case c.decimal != nil && c.scale == scale:
+		return func(i int) (decimal128.Num, bool) { v := c.decimal(i); return v, v.FitsInPrecision(precision) }
 	case c.decimal != nil:
 		return func(i int) (decimal128.Num, bool) { return fit(c.decimal(i).BigInt(), c.scale) }
 	case c.unsigned != nil:
 		return func(i int) (decimal128.Num, bool) { return fit(new(big.Int).SetUint64(c.unsigned(i)), 0) }
 	case c.whole != nil:
-		return func(i int) (decimal128.Num, bool) { return fit(big.NewInt(c.whole(i)), 0) }
+		return func(i int) (decimal128.Num, bool) { return short(c.whole(i), 0) }
 	case c.text != nil:
 		return func(i int) (decimal128.Num, bool) {
+			if v, from, ok := parseShort(c.text(i)); ok {
+				return short(v, from)
+			}
 			v, from, ok := parseDecimal(c.text(i))
 			if !ok {
 				return decimal128.Num{}, false
@@ -498,6 +511,39 @@ func parseDecimal(s string) (unscaled *big.Int, scale int32, ok bool) {
 		v.Neg(v)
 	}
 	return v, int32(len(part)), true //nolint:gosec // at most maxDigits
+}
+
+// parseShort is parseDecimal for at most 18 digits; it also refuses what that refuses.
+func parseShort(s string) (unscaled int64, scale int32, ok bool) {
+	negative := false
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		negative, s = s[0] == '-', s[1:]
+	}
+	if len(s) > 18 {
+		return 0, 0, false
+	}
+	digits, point := 0, -1
+	for i := range len(s) {
+		switch d := s[i]; {
+		case d == '.' && point < 0:
+			point = i
+		case '0' <= d && d <= '9':
+			unscaled = unscaled*10 + int64(d-'0')
+			digits++
+		default:
+			return 0, 0, false
+		}
+	}
+	if digits == 0 {
+		return 0, 0, false
+	}
+	if point >= 0 {
+		scale = int32(len(s) - 1 - point) //nolint:gosec // at most 18
+	}
+	if negative {
+		unscaled = -unscaled
+	}
+	return unscaled, scale, true
 }
 
 // plainDecimal writes a decimal with all of its digits behind the point.

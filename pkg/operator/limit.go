@@ -3,8 +3,10 @@ package operator
 import (
 	"context"
 	"errors"
+	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
@@ -37,16 +39,15 @@ func (l *limit) Apply(ctx context.Context, mem memory.Allocator, in arrow.Record
 }
 
 // ApplyAt implements [Placed].
-func (l *limit) ApplyAt(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch, at Rows) (Result, error) {
+func (l *limit) ApplyAt(_ context.Context, _ memory.Allocator, in arrow.RecordBatch, at Rows) (Result, error) {
 	n := int(in.NumRows())
-	if n == 0 || at.At(n-1) < l.rows {
-		return gather(ctx, mem, l.out, in, sequence(n), nil)
+	first := sort.Search(n, func(i int) bool { return at.At(i) >= l.rows }) // row that is left out; rows ascend
+	if first == n {
+		return Result{Batch: array.NewRecordBatch(l.out, in.Columns(), in.NumRows())}, nil
 	}
-	first := 0 // row that is left out; rows ascend
-	for first < n && at.At(first) < l.rows {
-		first++
-	}
-	return gather(ctx, mem, l.out, in, sequence(first), nil)
+	head := in.NewSlice(0, int64(first))
+	defer head.Release()
+	return Result{Batch: array.NewRecordBatch(l.out, head.Columns(), head.NumRows()), Kept: sequence(first)}, nil
 }
 
 // sequence is the rows below n.
