@@ -70,7 +70,11 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 		if err != nil {
 			return nil, err
 		}
-		f.Pipeline, f.Tasks, f.Rows = p, rangeTasks(r.Rows, blockBytes), r.Rows
+		rows := r.Rows
+		if l := p.Limit; l != nil && l.Rows < rows {
+			f.PrunedRows, f.PrunedBy, rows = rows-l.Rows, l.Operator, l.Rows
+		}
+		f.Pipeline, f.Tasks, f.Rows = p, rangeTasks(rows, blockBytes), r.Rows
 		return f, nil
 	}
 	names, err := storage.Expand(ctx, spec.Source.Parquet.URI, ".parquet", job.S3(spec.Source.Parquet.S3))

@@ -74,6 +74,14 @@ func TestLimit_IsInTheBooks(t *testing.T) {
 	require.EqualValues(t, 6000, m.Books.Written)
 	require.EqualValues(t, 14_000, m.Books.Dropped["s/limit[0]"])
 	require.EqualValues(t, 20_000, m.Books.Source)
+
+	out = filepath.Join(t.TempDir(), "numbers")
+	text = fmt.Sprintf("apiVersion: levada/v1\nname: few\nsource: { range: { rows: 1000000000000 } }\nstages: [{ name: s, transform: [{ limit: 10 }] }]\nsink: { parquet: { uri: %q } }\n", out)
+	run = s.Submit(t, text, nil)
+	require.Equal(t, flow.StatusDone, s.Await(t, run).Status)
+	m = stack.Clean(t, out, run)
+	require.EqualValues(t, 10, m.Books.Written)
+	require.EqualValues(t, 999_999_999_990, m.Books.Dropped["s/limit[0]"])
 }
 
 // An assert stops the run, drops, or dead-letters; the books know which.
