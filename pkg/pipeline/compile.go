@@ -56,11 +56,11 @@ func ColumnTypes() []string { return slices.Sorted(maps.Keys(columnTypes)) }
 
 // Compile infers the schema through every operator. source is the schema of the
 // source as it is: the pipeline's own is narrowed to the columns that are needed, and
-// goes into the plan. The error is an [Errors].
+// goes into the plan. The error is an [Errors]; of a [Draft] with errors it has those too.
 func Compile(s *Spec, source *arrow.Schema) (*Pipeline, error) {
 	// Metadata of files must not tell batches of one run apart.
 	source = plain(source)
-	c := &compiler{parser: parser{spec: s}}
+	c := &compiler{parser: parser{spec: s, errs: slices.Clone(s.wrong)}}
 	declared := c.declared(source)
 	whole := c.pipeline(declared)
 	c.checkLimits()
@@ -107,6 +107,11 @@ type compiler struct {
 	parser
 	narrowed bool // columns that are only listed may be missing
 	touched  bool // so may those that are only renamed, and all that a select keeps
+
+	// What an operator would have made that was found to be wrong: that it is not there
+	// is no other fault. lost: nobody knows the columns any more.
+	doubtful map[string]bool
+	lost     bool
 }
 
 // listed returns the names of a list of columns that are there to be kept or dropped.
@@ -137,6 +142,9 @@ func (c *compiler) declared(source *arrow.Schema) *arrow.Schema {
 // columnError reports an operator's complaint about a column, with the nearest name.
 func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err error) {
 	if ce := (*operator.ColumnError)(nil); errors.As(err, &ce) {
+		if c.doubtful[ce.Column] {
+			return
+		}
 		hint := ce.Hint
 		if hint == "" {
 			hint = "columns here: " + strings.Join(names(in), ", ")
@@ -147,7 +155,11 @@ func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err erro
 		c.fail(n, path, hint, "%s", (&operator.ColumnError{Column: ce.Column, Msg: ce.Msg}).Error())
 		return
 	}
-	c.fail(n, path, "", "%s", err)
+	msg, hint := err.Error(), "docs/pipeline.md describes the operators"
+	if i := strings.LastIndex(msg, ": "); i >= 0 {
+		msg, hint = msg[:i], msg[i+2:]
+	}
+	c.fail(n, path, hint, "%s", msg)
 }
 
 func names(s *arrow.Schema) []string {
@@ -179,6 +191,9 @@ func (c *compiler) pipeline(source *arrow.Schema) *Pipeline {
 
 func (c *compiler) stage(s *StageSpec, in *arrow.Schema) *Stage {
 	st := &Stage{Name: s.Name, In: in, Out: in, Workers: cmp.Or(s.Workers, c.spec.Policies.Workers)}
+	if c.lost = c.lost || s.bad; c.lost {
+		return st
+	}
 	if s.External != nil {
 		fields := slices.Clone(in.Fields())
 		for _, col := range s.External.Columns {
@@ -196,7 +211,11 @@ func (c *compiler) stage(s *StageSpec, in *arrow.Schema) *Stage {
 	for i := range s.Transform {
 		op := c.operator(&s.Transform[i], st.Out)
 		if op == nil {
-			continue // reported; go on with the schema as it was, to find more
+			c.doubt(&s.Transform[i]) // reported; go on with the schema as it was, to find more
+			if c.lost {
+				break
+			}
+			continue
 		}
 		ops = append(ops, op)
 		st.Out = op.Out()
@@ -208,6 +227,9 @@ func (c *compiler) stage(s *StageSpec, in *arrow.Schema) *Stage {
 // operator compiles one operator; nil when it was reported as wrong.
 func (c *compiler) operator(o *OperatorSpec, in *arrow.Schema) operator.Operator {
 	path := join(o.path, o.Kind)
+	if o.bad {
+		return nil // the parser has reported it
+	}
 	var (
 		op  operator.Operator
 		err error
@@ -291,14 +313,23 @@ func (c *compiler) nodeFor(o *OperatorSpec, err error) nodeOf {
 
 // expression compiles an expression; an error inside it is placed inside it.
 func (c *compiler) expression(n nodeOf, path, src string, in *arrow.Schema) *expr.Program {
+	if c.spec.unresolved[n] {
+		return nil
+	}
 	prog, err := expr.Compile(src, in)
 	if err == nil {
 		return prog
 	}
 	e := c.spec.errorAt(n, path, "", "%s", err)
 	if xe := (*expr.Error)(nil); errors.As(err, &xe) {
+		if c.doubts(xe) {
+			return nil
+		}
 		e.Msg, e.Hint = xe.Msg, xe.Hint
 		c.spec.inside(e, n, xe)
+	}
+	if e.Hint == "" {
+		e.Hint = "docs/expressions.md describes the language, function by function"
 	}
 	c.errs = append(c.errs, e)
 	return nil
@@ -306,7 +337,7 @@ func (c *compiler) expression(n nodeOf, path, src string, in *arrow.Schema) *exp
 
 func (c *compiler) checkSink(out *arrow.Schema) {
 	k := c.spec.Sink.Parquet
-	if k == nil {
+	if k == nil || c.lost {
 		return
 	}
 	if err := blocks.CheckSchema(out); err != nil {
@@ -314,6 +345,9 @@ func (c *compiler) checkSink(out *arrow.Schema) {
 	}
 	for i, name := range k.PartitionBy {
 		at := fmt.Sprintf("sink.parquet.partition_by[%d]", i)
+		if name == "" {
+			continue // reported
+		}
 		idx, err := operator.Column(out, name)
 		if err != nil {
 			c.columnError(k.partition[min(i, len(k.partition)-1)], at, out, err)

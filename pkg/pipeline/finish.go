@@ -54,7 +54,7 @@ type SortColumn struct {
 func (p *parser) encodings(n *yaml.Node, path string, k *ParquetSink) {
 	p.pairs(n, path, func(key, val *yaml.Node) {
 		e := ColumnEncoding{node: key}
-		p.text(key, join(path, key.Value), &e.Column)
+		p.column(key, join(path, key.Value), &e.Column)
 		choose(p, val, join(path, key.Value), &e.Encoding, EncodingPlain, EncodingDictionary, EncodingDelta, EncodingSplit)
 		k.Encodings = append(k.Encodings, e)
 	})
@@ -64,6 +64,7 @@ func (p *parser) encodings(n *yaml.Node, path string, k *ParquetSink) {
 func (p *parser) bloomFilters(n *yaml.Node, path string, k *ParquetSink) {
 	b := &BloomFilters{FPP: 0.01}
 	k.BloomFilters = b
+	n = target(n)
 	if n.Kind != yaml.MappingNode {
 		b.Columns, b.nodes = p.texts(n, path)
 		return
@@ -71,54 +72,55 @@ func (p *parser) bloomFilters(n *yaml.Node, path string, k *ParquetSink) {
 	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 		"columns": func(n *yaml.Node, path string) { b.Columns, b.nodes = p.texts(n, path) },
 		"fpp": func(n *yaml.Node, path string) {
-			v, err := strconv.ParseFloat(n.Value, 64)
-			if n.Kind != yaml.ScalarNode || err != nil || !(v >= 1e-9 && v <= 0.5) {
-				p.fail(n, path, "for example 0.01: one of a hundred lookups in vain", "must be a number from 1e-9 to 0.5")
-				return
-			}
-			b.FPP = v
+			p.float(n, path, 1e-9, 0.5, "write for example 0.01: one of a hundred lookups in vain", &b.FPP)
 		},
 	})
-	if seen != nil && seen["columns"] == nil {
-		p.fail(n, path+".columns", "name the columns that are looked up", "field \"columns\" is missing")
+	p.need(n, path, seen, "columns", "name the columns that are looked up")
+}
+
+// float reads a number.
+func (p *parser) float(n *yaml.Node, path string, lo, hi float64, remedy string, to *float64) {
+	if p.draw != nil {
+		p.draw.put(object{"anyOf": []any{object{"type": "number", "minimum": lo, "maximum": hi}, written(`^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)}})
+		return
 	}
+	n = target(n)
+	v, err := strconv.ParseFloat(n.Value, 64)
+	if n.Kind != yaml.ScalarNode || err != nil || !(v >= lo && v <= hi) {
+		p.fail(n, path, remedy, "must be a number from %g to %g, this is %s", lo, hi, found(n))
+		return
+	}
+	*to = v
 }
 
 // sortWithin reads a list of columns, each a name or `{ column: ..., order: desc, nulls: first }`.
 func (p *parser) sortWithin(n *yaml.Node, path string, k *ParquetSink) {
-	items := []*yaml.Node{n}
-	if n.Kind == yaml.SequenceNode {
-		items = n.Content
-	}
-	if len(items) == 0 {
-		p.fail(n, path, "name a column", "must not be empty")
-	}
-	for i, item := range items {
-		at := path
-		if n.Kind == yaml.SequenceNode {
-			at = fmt.Sprintf("%s[%d]", path, i)
-		}
-		s := SortColumn{node: item}
-		if item.Kind != yaml.MappingNode {
-			p.text(item, at, &s.Column)
+	column := func(n *yaml.Node, path string) {
+		n = target(n)
+		s := SortColumn{node: n}
+		if n.Kind != yaml.MappingNode {
+			p.text(n, path, &s.Column)
 			k.SortWithin = append(k.SortWithin, s)
-			continue
+			return
 		}
-		seen := p.fields(item, at, map[string]func(*yaml.Node, string){
+		seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 			"column": func(n *yaml.Node, path string) { s.node = n; p.text(n, path, &s.Column) },
 			"order":  func(n *yaml.Node, path string) { choose(p, n, path, &s.Order, "asc", "desc") },
 			"nulls":  func(n *yaml.Node, path string) { choose(p, n, path, &s.Nulls, "first", "last") },
 		})
+		p.need(n, path, seen, "column", "name a column")
 		if s.Order == "asc" {
 			s.Order = ""
 		}
 		if s.Nulls == "last" {
 			s.Nulls = ""
 		}
-		if seen != nil && seen["column"] == nil {
-			p.fail(item, at+".column", "name a column", "field \"column\" is missing")
-		}
 		k.SortWithin = append(k.SortWithin, s)
+	}
+	if target(n).Kind == yaml.SequenceNode {
+		p.list(n, path, 1, "name a column", "columns", column)
+	} else {
+		column(n, path)
 	}
 }
 
@@ -135,6 +137,12 @@ const maxFileName = 100
 
 // fileName reads the beginning of the names of files.
 func (p *parser) fileName(n *yaml.Node, path string, k *ParquetSink) {
+	if p.draw != nil {
+		p.draw.put(written(fmt.Sprintf(`^[A-Za-z0-9={][A-Za-z0-9.=_{}-]{0,%d}$`, maxFileName-1)))
+		p.draw.put(object{"type": "number", "minimum": 0})
+		p.draw.put(object{"type": "boolean"})
+		return
+	}
 	p.text(n, path, &k.FileName)
 	name := k.FileName
 	if name == "" {
@@ -156,7 +164,7 @@ func (p *parser) fileName(n *yaml.Node, path string, k *ParquetSink) {
 	case name[0] == '_' || name[0] == '.' || name[0] == '-':
 		p.fail(n, path, "begin with a letter, a digit or a placeholder", "readers skip files whose names begin with %q", name[:1])
 	case len(name) > maxFileName:
-		p.fail(n, path, hint, "must have at most %d characters", maxFileName)
+		p.fail(n, path, hint, "must have at most %d characters, this has %d", maxFileName, len(name))
 	}
 }
 

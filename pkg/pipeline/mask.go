@@ -62,20 +62,23 @@ func (p *parser) mask(n *yaml.Node, path string, op *OperatorSpec) {
 		"method": func(n *yaml.Node, path string) { choose(p, n, path, &m.Method, MaskMethods()...) },
 		"n":      func(n *yaml.Node, path string) { p.number(n, path, 0, maxKept, &m.N) },
 		"with": func(n *yaml.Node, path string) {
+			if p.draw != nil {
+				p.draw.put(object{"anyOf": []any{object{"type": "integer", "minimum": 0, "maximum": 9}, object{"type": "string", "pattern": "^[!-~]$"}, variableOnly()}})
+				return
+			}
 			p.text(n, path, &m.With)
 			if m.With != "" && (len(m.With) != 1 || m.With[0] <= ' ' || m.With[0] > '~') {
-				p.fail(n, path, "for example with: \"*\"", "must be one printable ASCII character")
+				p.fail(n, path, "write for example with: \"*\"", "must be one printable ASCII character")
 			}
 		},
 	})
+	p.need(n, path, seen, "column", "name the column to mask")
+	p.need(n, path, seen, "method", "write one of "+strings.Join(MaskMethods(), ", "))
+	if p.draw != nil {
+		p.drawMethods()
+	}
 	if seen == nil {
 		return
-	}
-	if seen["column"] == nil {
-		p.fail(n, join(path, "column"), "name the column to mask", "field \"column\" is missing")
-	}
-	if seen["method"] == nil {
-		p.fail(n, join(path, "method"), "one of "+strings.Join(MaskMethods(), ", "), "field \"method\" is missing")
 	}
 	method, ok := maskMethods[m.Method]
 	if !ok {
@@ -94,5 +97,28 @@ func (p *parser) mask(n *yaml.Node, path string, op *OperatorSpec) {
 	}
 	if method.defaults != nil && len(p.errs) == wrong {
 		method.defaults(m)
+	}
+}
+
+// drawMethods adds to the schema which fields each method has.
+func (p *parser) drawMethods() {
+	for _, name := range MaskMethods() {
+		method := maskMethods[name]
+		then := object{}
+		if needs := slices.Sorted(maps.Keys(method.needs)); len(needs) > 0 {
+			then["required"] = needs
+		}
+		never := object{}
+		for _, other := range maskMethods {
+			for _, field := range append(slices.Collect(maps.Keys(other.needs)), other.takes...) {
+				if _, needed := method.needs[field]; !needed && !slices.Contains(method.takes, field) {
+					never[field] = false
+				}
+			}
+		}
+		if len(never) > 0 {
+			then["properties"] = never
+		}
+		p.draw.rule(object{"if": object{"required": []string{"method"}, "properties": object{"method": object{"enum": []string{name}}}}, "then": then})
 	}
 }

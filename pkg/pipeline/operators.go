@@ -82,24 +82,16 @@ func castType(name string) arrow.DataType {
 // cast reads `{ column: type }` and `{ column: { to: type, on_fail: null } }`.
 func (p *parser) cast(n *yaml.Node, path string, op *OperatorSpec) {
 	p.pairs(n, path, func(key, val *yaml.Node) {
+		val = target(val)
 		c := CastSpec{key: key, node: val}
 		at := join(path, key.Value)
-		p.text(key, at, &c.Column)
+		p.column(key, at, &c.Column)
 		if val.Kind == yaml.MappingNode {
 			seen := p.fields(val, at, map[string]func(*yaml.Node, string){
-				"to": func(n *yaml.Node, path string) { c.node = n; p.castType(n, path, &c.To) },
-				"on_fail": func(n *yaml.Node, path string) {
-					if n.Kind == yaml.ScalarNode && n.Value == "null" { // which YAML takes for nothing
-						c.OnFail = "null"
-						return
-					}
-					var choice string
-					choose(p, n, path, &choice, "dead_letter", "null")
-				},
+				"to":      func(n *yaml.Node, path string) { c.node = n; p.castType(n, path, &c.To) },
+				"on_fail": func(n *yaml.Node, path string) { p.castFails(n, path, &c.OnFail) },
 			})
-			if seen != nil && seen["to"] == nil {
-				p.fail(val, at+".to", "one of "+strings.Join(CastTypes(), ", "), "field \"to\" is missing")
-			}
+			p.need(val, at, seen, "to", "write one of "+strings.Join(CastTypes(), ", "))
 		} else {
 			p.castType(val, at, &c.To)
 		}
@@ -108,17 +100,38 @@ func (p *parser) cast(n *yaml.Node, path string, op *OperatorSpec) {
 	})
 }
 
+// castFails reads what becomes of a value that a cast cannot take.
+func (p *parser) castFails(n *yaml.Node, path string, to *string) {
+	if p.draw != nil {
+		p.draw.put(object{"enum": []any{"dead_letter", "null", nil}})
+		p.draw.put(variableOnly())
+		return
+	}
+	n = target(n)
+	if n.Kind == yaml.ScalarNode && n.Value == "null" { // which YAML takes for nothing
+		*to = "null"
+		return
+	}
+	var choice string
+	choose(p, n, path, &choice, "dead_letter", "null")
+}
+
 func (p *parser) castType(n *yaml.Node, path string, to *string) {
+	if p.draw != nil {
+		names := slices.DeleteFunc(CastTypes(), func(name string) bool { return castType(name) == nil })
+		for i, name := range names {
+			names[i] = regexp.QuoteMeta(name)
+		}
+		p.draw.put(written(`^(` + strings.Join(names, "|") + `|decimal\( *[0-9]{1,2} *, *[0-9]{1,2} *\))$`))
+		return
+	}
 	p.text(n, path, to)
 	if *to == "" || castType(*to) != nil {
 		return
 	}
-	hint := "one of " + strings.Join(CastTypes(), ", ")
-	if near := nearest(*to, CastTypes()); near != "" {
-		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
-	}
+	hint := oneOf(*to, CastTypes())
 	if strings.HasPrefix(*to, "decimal") {
-		hint = "for example decimal(10,2): at most 38 digits, of which so many behind the point"
+		hint = "write for example decimal(10,2): at most 38 digits, of which so many behind the point"
 	}
 	p.fail(n, path, hint, "type %q is not known", *to)
 }
@@ -128,12 +141,13 @@ func (p *parser) fillNull(n *yaml.Node, path string, op *OperatorSpec) {
 	p.pairs(n, path, func(key, val *yaml.Node) {
 		f := FillSpec{key: key, node: val}
 		at := join(path, key.Value)
-		p.text(key, at, &f.Column)
-		if val.Kind == yaml.AliasNode {
-			val = val.Alias
-		}
-		if val.Kind != yaml.ScalarNode || val.Tag == "!!null" {
-			p.fail(val, at, "write a value of the column's type", "must be a value")
+		p.column(key, at, &f.Column)
+		val = target(val)
+		switch {
+		case p.draw != nil:
+			p.draw.put(object{"type": []string{"string", "number", "boolean"}})
+		case val.Kind != yaml.ScalarNode || val.Tag == "!!null":
+			p.fail(val, at, "write a value of the column's type", "must be a value, this is %s", found(val))
 		}
 		f.Value = val.Value // the empty one too
 		op.Fill = append(op.Fill, f)
@@ -144,6 +158,7 @@ func (p *parser) fillNull(n *yaml.Node, path string, op *OperatorSpec) {
 // flatten reads a list of columns, or `{ columns: [...], separator: "." }`.
 func (p *parser) flatten(n *yaml.Node, path string, op *OperatorSpec) {
 	op.Separator = "_"
+	n = target(n)
 	if n.Kind != yaml.MappingNode {
 		op.Names, op.items = p.texts(n, path)
 		return
@@ -151,50 +166,51 @@ func (p *parser) flatten(n *yaml.Node, path string, op *OperatorSpec) {
 	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 		"columns": func(n *yaml.Node, path string) { op.Names, op.items = p.texts(n, path) },
 		"separator": func(n *yaml.Node, path string) {
+			if p.draw != nil {
+				p.draw.put(written(fmt.Sprintf(`^.{1,%d}$`, maxSeparator)))
+				p.draw.put(object{"type": "number", "minimum": -9_999_999, "maximum": 99_999_999})
+				p.draw.put(object{"type": "boolean"})
+				return
+			}
 			p.text(n, path, &op.Separator)
-			if len(op.Separator) > 8 {
-				p.fail(n, path, "for example separator: \".\"", "must have at most 8 characters")
+			if len(op.Separator) > maxSeparator {
+				p.fail(n, path, "write for example separator: \".\"", "must have at most %d characters, this has %d", maxSeparator, len(op.Separator))
 			}
 		},
 	})
-	if seen != nil && seen["columns"] == nil {
-		p.fail(n, path+".columns", "name the columns to flatten", "field \"columns\" is missing")
-	}
+	p.need(n, path, seen, "columns", "name the columns to flatten")
 }
+
+// maxSeparator bounds what stands between the names of a struct and its fields.
+const maxSeparator = 8
 
 // sample reads a fraction, or `{ fraction: 0.1, seed: 42 }`.
 func (p *parser) sample(n *yaml.Node, path string, op *OperatorSpec) {
 	s := &SampleSpec{}
 	op.Sample = s
+	n = target(n)
+	fraction := func(n *yaml.Node, path string) {
+		p.float(n, path, 0, 1, "write for example 0.01, for one row of a hundred", &s.Fraction)
+	}
 	if n.Kind != yaml.MappingNode {
-		p.fraction(n, path, &s.Fraction)
+		fraction(n, path)
 		return
 	}
 	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
-		"fraction": func(n *yaml.Node, path string) { p.fraction(n, path, &s.Fraction) },
+		"fraction": fraction,
 		"seed": func(n *yaml.Node, path string) {
 			v := int64(0)
 			p.number(n, path, 0, math.MaxInt64, &v)
 			s.Seed = uint64(v) //nolint:gosec // not negative
 		},
 	})
-	if seen != nil && seen["fraction"] == nil {
-		p.fail(n, path+".fraction", "for example fraction: 0.01", "field \"fraction\" is missing")
-	}
-}
-
-func (p *parser) fraction(n *yaml.Node, path string, to *float64) {
-	v, err := strconv.ParseFloat(n.Value, 64)
-	if n.Kind != yaml.ScalarNode || err != nil || !(v >= 0 && v <= 1) {
-		p.fail(n, path, "for example 0.01, for one row of a hundred", "must be a number from 0 to 1")
-		return
-	}
-	*to = v
+	p.need(n, path, seen, "fraction", "write for example fraction: 0.01")
 }
 
 // assert reads an expression, or `{ expr: ..., on_fail: drop }`.
 func (p *parser) assert(n *yaml.Node, path string, op *OperatorSpec) {
 	op.OnFail = operator.OnFailFail
+	n = target(n)
 	if n.Kind != yaml.MappingNode {
 		p.text(n, path, &op.Expr)
 		return
@@ -205,9 +221,7 @@ func (p *parser) assert(n *yaml.Node, path string, op *OperatorSpec) {
 			choose(p, n, path, &op.OnFail, operator.OnFailFail, operator.OnFailDrop, operator.OnFailDeadLetter)
 		},
 	})
-	if seen != nil && seen["expr"] == nil {
-		p.fail(n, path+".expr", "for example expr: \"amount >= 0.0\"", "field \"expr\" is missing")
-	}
+	p.need(n, path, seen, "expr", "write for example expr: \"amount >= 0.0\"")
 }
 
 // moreOperators are the parsers of the operators in this file.

@@ -25,27 +25,61 @@ const maxSpec = 1 << 20
 // Parse reads a spec. name stands in errors, as the file's name. The error is an
 // [Errors]; all problems that can be found without the source's schema are in it. It
 // wraps [ErrVersion] when the spec is of another version than [APIVersion].
+//
+// The text is taken as it is: [Draft] gives values to variables.
 func Parse(name string, data []byte) (*Spec, error) {
+	d := Draft(name, data, nil)
+	if len(d.Errs) > 0 {
+		return nil, d.Errs
+	}
+	return d.Spec, nil
+}
+
+// Drafted is what [Draft] makes of a text.
+type Drafted struct {
+	Spec *Spec  // what could be understood; nil when that is not even a source
+	Text []byte // the text with the values of its variables: what [Parse] reads again
+	Errs Errors // all that is wrong, in the order of the lines
+}
+
+// Draft reads a spec that may be wrong, and gives values to its variables; vars nil
+// leaves them as they stand. [Compile] takes a spec with errors and finds those that
+// show only with the columns of the source: it fails with all of them together.
+func Draft(name string, data []byte, vars *Vars) Drafted {
 	p := &parser{spec: &Spec{file: name}}
+	d := Drafted{Text: data}
 	if len(data) > maxSpec {
-		return nil, Errors{{File: name, Msg: fmt.Sprintf("the spec has %d bytes, more than %d", len(data), maxSpec)}}
+		d.Errs = Errors{{File: name, Msg: fmt.Sprintf("the spec has %d bytes, more than %d", len(data), maxSpec), Hint: "a spec is small: look whether this is one"}}
+		return d
 	}
 	p.spec.lines = strings.Split(string(data), "\n")
 	root, err := p.document(data)
 	if err != nil {
-		return nil, Errors{err}
+		d.Errs = Errors{err}
+		return d
+	}
+	if vars != nil {
+		d.Text = p.expand(root, data, vars)
 	}
 	p.root(root)
-	if len(p.errs) > 0 {
-		return nil, p.errs.sorted()
+	p.credentials(root)
+	for _, e := range p.errs {
+		e.source = p.spec.line(e.Line) // without what was concealed since
 	}
-	return p.spec, nil
+	d.Errs = p.errs.sorted()
+	p.spec.wrong = d.Errs
+	if len(d.Errs) == 0 || p.spec.sourceIsKnown() {
+		d.Spec = p.spec
+	}
+	return d
 }
 
 type parser struct {
-	spec  *Spec
-	errs  Errors
-	known map[string]bool // every field name met, for Fields; nil otherwise
+	spec *Spec
+	errs Errors
+	draw *drawing // the schema is drawn, nothing is read; nil otherwise
+
+	concealed map[*yaml.Node]bool // what no error shows
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+)`)
@@ -61,7 +95,17 @@ func (p *parser) document(data []byte) (*yaml.Node, *Error) {
 		}
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			e.Line, _ = strconv.Atoi(m[1])
+			e.Msg = strings.TrimPrefix(e.Msg, m[0]+": ")
 			e.Column, e.source = 1, p.spec.line(e.Line)
+			// The place is that of the mapping, or of what comes before it.
+			for n := e.Line; n < e.Line+3; n++ {
+				if line := p.spec.line(n); bareVariable.MatchString(line) {
+					e.Line, e.source = n, line
+					e.Column = len([]rune(line[:strings.Index(line, "${")])) + 1
+					e.Hint = "between { } and [ ] a value with a variable stands in quotes: \"${NAME}\""
+					break
+				}
+			}
 		}
 		return nil, e
 	}
@@ -91,23 +135,23 @@ func (s *Spec) errorAt(n *yaml.Node, path, hint, format string, args ...any) *Er
 }
 
 func (p *parser) fail(n *yaml.Node, path, hint, format string, args ...any) {
+	if p.draw != nil || p.spec.unresolved[n] {
+		return
+	}
 	p.errs = append(p.errs, p.spec.errorAt(n, path, hint, format, args...))
 }
 
 // fields walks a mapping: each known field is given its parser, the others are
 // errors, and so are repeated ones.
 func (p *parser) fields(n *yaml.Node, path string, known map[string]func(n *yaml.Node, path string)) map[string]*yaml.Node {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.MappingNode {
-		p.fail(n, path, "fields: "+strings.Join(slices.Sorted(maps.Keys(known)), ", "), "must be a mapping")
+	if p.draw != nil {
+		p.draw.object(path, known)
 		return nil
 	}
-	for name := range known {
-		if p.known != nil {
-			p.known[name] = true
-		}
+	n = target(n)
+	if n.Kind != yaml.MappingNode {
+		p.fail(n, path, "its fields are "+strings.Join(slices.Sorted(maps.Keys(known)), ", "), "must be a mapping, this is %s", found(n))
+		return nil
 	}
 	seen := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
@@ -116,20 +160,113 @@ func (p *parser) fields(n *yaml.Node, path string, known map[string]func(n *yaml
 		parse, ok := known[key.Value]
 		switch {
 		case !ok:
-			names := slices.Sorted(maps.Keys(known))
-			hint := "known fields: " + strings.Join(names, ", ")
-			if near := nearest(key.Value, names); near != "" {
-				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
-			}
-			p.fail(key, at, hint, "unknown field %q", key.Value)
+			p.unknown(key, val, at, slices.Sorted(maps.Keys(known)))
 		case seen[key.Value] != nil:
-			p.fail(key, at, fmt.Sprintf("it stands in line %d already", seen[key.Value].Line), "field %q is repeated", key.Value)
+			p.fail(key, at, fmt.Sprintf("it stands in line %d already: keep one of them", seen[key.Value].Line), "field %q is repeated", key.Value)
 		default:
 			seen[key.Value] = key
 			parse(val, at)
 		}
 	}
 	return seen
+}
+
+// unknown reports a field that is not known here.
+func (p *parser) unknown(key, val *yaml.Node, path string, names []string) {
+	if holdsCredentials(key.Value) {
+		p.fail(key, path, credentialsRemedy, "credentials do not belong into a spec, and %q is no field of it", key.Value)
+		p.conceal(val)
+		return
+	}
+	hint := "known fields: " + strings.Join(names, ", ")
+	if near := nearest(key.Value, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
+	}
+	p.fail(key, path, hint, "unknown field %q", key.Value)
+}
+
+// need reports a field that is missing among those that fields has seen.
+func (p *parser) need(n *yaml.Node, path string, seen map[string]*yaml.Node, field, remedy string) {
+	if p.draw != nil {
+		p.draw.required(field)
+		return
+	}
+	if seen != nil && seen[field] == nil && !mistyped(n, seen, field) {
+		p.fail(n, join(path, field), remedy, "field %q is missing", field)
+	}
+}
+
+// one reports a mapping that has not exactly one of the fields.
+func (p *parser) one(n *yaml.Node, path string, seen map[string]*yaml.Node, remedy, rule string, among ...string) {
+	if p.draw != nil {
+		p.draw.one(among)
+		return
+	}
+	there := 0
+	for field := range seen {
+		if len(among) == 0 || slices.Contains(among, field) {
+			there++
+		}
+	}
+	if seen == nil || there == 1 || there == 0 && mistyped(n, seen, among...) {
+		return
+	}
+	p.fail(n, path, remedy, "%s", rule)
+}
+
+// mistyped reports that a mapping has a field that is not known and probably is one of
+// some: that has been reported. No field: any.
+func mistyped(n *yaml.Node, seen map[string]*yaml.Node, fields ...string) bool {
+	n = target(n)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		if key := n.Content[i].Value; seen[key] == nil && (len(fields) == 0 || nearest(key, fields) != "") {
+			return true
+		}
+	}
+	return false
+}
+
+// list walks a list that has at least least items.
+func (p *parser) list(n *yaml.Node, path string, least int, remedy, what string, item func(n *yaml.Node, path string)) {
+	if p.draw != nil {
+		p.draw.list(path, least, item)
+		return
+	}
+	n = target(n)
+	if n.Kind != yaml.SequenceNode || len(n.Content) < least {
+		p.fail(n, path, remedy, "must be a list of %s, this is %s", what, found(n))
+		return
+	}
+	for i, it := range n.Content {
+		item(it, fmt.Sprintf("%s[%d]", path, i))
+	}
+}
+
+// target is the node that an alias stands for, else the node.
+func target(n *yaml.Node) *yaml.Node {
+	if n.Kind == yaml.AliasNode {
+		return n.Alias
+	}
+	return n
+}
+
+// found says what a node is, for an error that wanted something else.
+func found(n *yaml.Node) string {
+	switch {
+	case n.Kind == yaml.MappingNode:
+		return "a mapping"
+	case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
+		return "an empty list"
+	case n.Kind == yaml.SequenceNode:
+		return "a list"
+	case n.ShortTag() == "!!null":
+		return "nothing"
+	case n.ShortTag() == "!!int", n.ShortTag() == "!!float":
+		return "the number " + n.Value
+	case n.ShortTag() == "!!bool":
+		return n.Value
+	}
+	return "text"
 }
 
 func join(path, key string) string {
@@ -144,6 +281,10 @@ func (p *parser) root(n *yaml.Node) {
 	s.Policies = Policies{MaxAge: 30 * time.Second, RequeueAfter: 5 * time.Second}
 	seen := p.fields(n, "", map[string]func(*yaml.Node, string){
 		"apiVersion": func(n *yaml.Node, path string) {
+			if p.draw != nil {
+				p.draw.put(object{"const": APIVersion})
+				return
+			}
 			if p.text(n, path, &s.APIVersion); s.APIVersion != "" && s.APIVersion != APIVersion {
 				p.fail(n, path, "this levada reads "+APIVersion+": use a newer one for this spec", "version %q is not known", s.APIVersion)
 				p.errs[len(p.errs)-1].kind = ErrVersion
@@ -155,10 +296,12 @@ func (p *parser) root(n *yaml.Node) {
 		"sink":     p.sink,
 		"policies": p.policies,
 	})
-	for _, need := range []string{"apiVersion", "name", "source", "sink"} {
-		if seen[need] == nil {
-			p.fail(n, need, "add it", "field %q is missing", need)
-		}
+	for field, remedy := range map[string]string{
+		"apiVersion": "begin with apiVersion: " + APIVersion, "name": "add name: and a name for the pipeline",
+		"source": "say where rows come from: source: { parquet: { uri: in/*.parquet } }",
+		"sink":   "say where rows go: sink: { parquet: { uri: out } }",
+	} {
+		p.need(n, "", seen, field, remedy)
 	}
 	p.combinations()
 	if s.Policies.Visibility == "" {
@@ -176,6 +319,11 @@ func (p *parser) root(n *yaml.Node) {
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
 func (p *parser) name(n *yaml.Node, path string, to *string) {
+	if p.draw != nil {
+		p.draw.put(object{"anyOf": []any{object{"type": "integer", "minimum": 0}, object{"type": "boolean"}}}) // a name of digits, or true
+		p.draw.put(written(namePattern.String()))
+		return
+	}
 	p.text(n, path, to)
 	if *to != "" && !namePattern.MatchString(*to) {
 		p.fail(n, path, "use a-z, 0-9 and -, at most 63 characters", "name %q cannot be part of a subject", *to)
@@ -189,7 +337,13 @@ func (p *parser) source(n *yaml.Node, path string) {
 			q := &ParquetSource{node: n}
 			src.Parquet = q
 			seen := p.fields(n, path, map[string]func(*yaml.Node, string){
-				"uri":     func(n *yaml.Node, path string) { q.URI, _ = p.texts(n, path) },
+				"uri": func(n *yaml.Node, path string) {
+					var nodes []*yaml.Node
+					q.URI, nodes = p.texts(n, path)
+					for i, u := range q.URI {
+						p.scheme(nodes[i], path, u)
+					}
+				},
 				"columns": func(n *yaml.Node, path string) { q.Columns, _ = p.texts(n, path) },
 				"s3":      func(n *yaml.Node, path string) { q.S3 = p.s3(n, path, false) },
 				"schema": func(n *yaml.Node, path string) {
@@ -198,28 +352,19 @@ func (p *parser) source(n *yaml.Node, path string) {
 				"hive":        func(n *yaml.Node, path string) { q.Hive = p.hive(n, path) },
 				"on_bad_file": func(n *yaml.Node, path string) { choose(p, n, path, &q.OnBadFile, BadFileFail, BadFileSkip) },
 			})
-			if seen != nil && seen["uri"] == nil {
-				p.fail(n, path+".uri", "name a file, a directory or a glob", "field \"uri\" is missing")
-			}
-			for _, u := range q.URI {
-				p.scheme(n, path+".uri", u)
-			}
+			p.need(n, path, seen, "uri", "name a file, a directory or a glob")
 		},
 		"range": func(n *yaml.Node, path string) {
 			r := &RangeSource{Column: "id", Rows: -1}
 			src.Range = r
-			p.fields(n, path, map[string]func(*yaml.Node, string){
+			seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 				"rows":   func(n *yaml.Node, path string) { p.number(n, path, 0, 1<<50, &r.Rows) },
 				"column": func(n *yaml.Node, path string) { p.column(n, path, &r.Column) },
 			})
-			if r.Rows < 0 && len(p.errs) == 0 {
-				p.fail(n, path+".rows", "say how many", "field \"rows\" is missing")
-			}
+			p.need(n, path, seen, "rows", "say how many, for example rows: 1000")
 		},
 	})
-	if seen != nil && len(seen) != 1 {
-		p.fail(n, path, "one of parquet, range", "a pipeline has one source")
-	}
+	p.one(n, path, seen, "write one of parquet, range", "a pipeline has one source")
 }
 
 // scheme refuses locations that this build cannot reach.
@@ -248,11 +393,18 @@ func (p *parser) s3(n *yaml.Node, path string, sink bool) *S3 {
 	known := map[string]func(*yaml.Node, string){
 		"region": func(n *yaml.Node, path string) { p.text(n, path, &o.Region) },
 		"endpoint": func(n *yaml.Node, path string) {
-			p.text(n, path, &o.Endpoint)
+			if p.draw != nil {
+				p.draw.put(written(`^https?://[^@/]+(/[^@]*)?$`))
+				return
+			}
+			if p.text(n, path, &o.Endpoint); o.Endpoint == "" {
+				return // reported
+			}
 			if u, err := url.Parse(o.Endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-				p.fail(n, path, "for example https://storage.example.com", "%q is not a URL", o.Endpoint)
+				p.fail(n, path, "write for example https://storage.example.com", "%q is not a URL", o.Endpoint)
 			} else if u.User != nil {
-				p.fail(n, path, "give them by AWS_ACCESS_KEY_ID or AWS_PROFILE", "credentials do not belong into a spec")
+				p.fail(n, path, credentialsRemedy, "credentials do not belong into a spec")
+				p.conceal(n)
 			}
 		},
 		"path_style":     func(n *yaml.Node, path string) { v := false; p.boolean(n, path, &v); o.PathStyle = &v },
@@ -271,6 +423,9 @@ func (p *parser) s3(n *yaml.Node, path string, sink bool) *S3 {
 		}
 	}
 	p.fields(n, path, known)
+	if sink && p.draw != nil {
+		p.draw.rule(object{"if": object{"required": []string{"kms_key"}}, "then": object{"required": []string{"sse"}, "properties": object{"sse": object{"enum": []string{"aws:kms"}}}}})
+	}
 	if o.KMSKey != "" && o.SSE != "aws:kms" {
 		p.fail(n, path+".kms_key", "write sse: aws:kms", "a KMS key is of no use without sse: aws:kms")
 	}
@@ -278,14 +433,9 @@ func (p *parser) s3(n *yaml.Node, path string, sink bool) *S3 {
 }
 
 func (p *parser) stages(n *yaml.Node, path string) {
-	if n.Kind != yaml.SequenceNode {
-		p.fail(n, path, "- name: ...", "must be a list of stages")
-		return
-	}
 	names := map[string]int{"source": n.Line, "sink": n.Line}
-	for i, item := range n.Content {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		st := StageSpec{node: item, path: at}
+	p.list(n, path, 0, "begin each stage with - name:", "stages", func(item *yaml.Node, at string) {
+		st, wrong := StageSpec{node: item, path: at}, len(p.errs)
 		seen := p.fields(item, at, map[string]func(*yaml.Node, string){
 			"name":      func(n *yaml.Node, path string) { p.name(n, path, &st.Name) },
 			"transform": func(n *yaml.Node, path string) { st.Transform = p.transform(n, path) },
@@ -293,39 +443,34 @@ func (p *parser) stages(n *yaml.Node, path string) {
 			"workers":   func(n *yaml.Node, path string) { p.workers(n, path, &st.Workers) },
 			"fuse":      func(n *yaml.Node, path string) { choose(p, n, path, &st.Fuse, FuseAuto, FuseNever) },
 		})
-		if seen == nil {
-			continue
-		}
-		if seen["name"] == nil {
-			p.fail(item, at+".name", "every stage has a name: it stands in subjects, books and statistics", "field \"name\" is missing")
-		}
-		if (seen["transform"] == nil) == (seen["external"] == nil) {
-			p.fail(item, at, "one of transform, external", "a stage does one thing")
+		p.need(item, at, seen, "name", "give the stage a name: it stands in subjects, books and statistics")
+		p.one(item, at, seen, "write one of transform, external", "a stage does one thing", "transform", "external")
+		if p.draw != nil {
+			p.draw.rule(object{"not": object{"required": []string{"external", "workers"}}})
+			p.draw.rule(object{"properties": object{"name": object{"not": object{"enum": []string{"source", "sink"}}}}})
 		}
 		if key := seen["workers"]; key != nil && seen["external"] != nil {
 			p.fail(key, at+".workers", "leave it out: the process that serves the stage decides", "an external stage has no workers here")
 		}
 		if line, taken := names[st.Name]; taken {
-			hint := fmt.Sprintf("it is used in line %d", line)
+			hint := fmt.Sprintf("it is used in line %d: choose another", line)
 			if st.Name == "source" || st.Name == "sink" {
-				hint = "source and sink are reserved"
+				hint = "source and sink are reserved: choose another"
 			}
 			p.fail(item, at+".name", hint, "stage name %q is taken", st.Name)
 		}
-		names[st.Name] = item.Line
+		if st.Name != "" {
+			names[st.Name] = item.Line
+		}
+		st.bad = len(p.errs) > wrong && st.Transform == nil
 		p.spec.Stages = append(p.spec.Stages, st)
-	}
+	})
 }
 
 func (p *parser) transform(n *yaml.Node, path string) []OperatorSpec {
-	if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
-		p.fail(n, path, "- filter: \"amount > 20.0\"", "must be a list of operators")
-		return nil
-	}
 	var ops []OperatorSpec
-	for i, item := range n.Content {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		op := OperatorSpec{node: item, path: at}
+	p.list(n, path, 1, "begin each operator with a -, as in - filter: \"amount > 20.0\"", "operators", func(item *yaml.Node, at string) {
+		op, wrong := OperatorSpec{node: item, path: at}, len(p.errs)
 		kinds := map[string]func(*yaml.Node, string){
 			"select": func(n *yaml.Node, path string) { op.Kind, op.node = "select", n; op.Names, op.items = p.texts(n, path) },
 			"drop":   func(n *yaml.Node, path string) { op.Kind, op.node = "drop", n; op.Names, op.items = p.texts(n, path) },
@@ -354,29 +499,26 @@ func (p *parser) transform(n *yaml.Node, path string) []OperatorSpec {
 		}
 		maps.Copy(kinds, p.moreOperators(&op))
 		seen := p.fields(item, at, kinds)
-		if seen != nil && len(seen) != 1 {
-			p.fail(item, at, "begin each operator with its own -", "one operator an entry")
-		}
+		p.one(item, at, seen, "begin each operator with its own -", "one operator an entry")
+		op.bad = len(p.errs) > wrong
 		ops = append(ops, op)
-	}
+	})
 	return ops
 }
 
 func (p *parser) external(n *yaml.Node, path string) *External {
 	x := &External{}
-	p.fields(n, path, map[string]func(*yaml.Node, string){
+	seen := p.fields(n, path, map[string]func(*yaml.Node, string){
 		"columns": func(n *yaml.Node, path string) {
 			p.pairs(n, path, func(key, val *yaml.Node) {
 				c := ColumnSpec{node: val}
 				p.column(key, path, &c.Name)
-				p.text(val, join(path, key.Value), &c.Type)
-				if _, ok := columnTypes[c.Type]; !ok {
-					p.fail(val, join(path, key.Value), "one of "+strings.Join(ColumnTypes(), ", "), "type %q is not known", c.Type)
-				}
+				choose(p, val, join(path, key.Value), &c.Type, ColumnTypes()...)
 				x.Columns = append(x.Columns, c)
 			})
 		},
 	})
+	p.need(n, path, seen, "columns", "declare what the stage adds or replaces: columns: { score: float64 }")
 	return x
 }
 
@@ -385,9 +527,7 @@ func (p *parser) sink(n *yaml.Node, path string) {
 		"parquet": p.parquetSink,
 		"fuse":    func(n *yaml.Node, path string) { choose(p, n, path, &p.spec.Sink.Fuse, FuseAuto, FuseNever) },
 	})
-	if seen != nil && seen["parquet"] == nil {
-		p.fail(n, path, "parquet", "a pipeline has one sink")
-	}
+	p.need(n, path, seen, "parquet", "say where rows go: parquet: { uri: out }")
 }
 
 func (p *parser) parquetSink(n *yaml.Node, path string) {
@@ -420,40 +560,48 @@ func (p *parser) parquetSink(n *yaml.Node, path string) {
 	}
 	maps.Copy(known, p.finishFields(k))
 	seen := p.fields(n, path, known)
-	if seen != nil && seen["uri"] == nil {
-		p.fail(n, path+".uri", "name a directory", "field \"uri\" is missing")
-	}
+	p.need(n, path, seen, "uri", "name a directory")
 }
 
 func (p *parser) compression(n *yaml.Node, path string, to *Compression) {
-	level := int64(0)
+	level, wrong := int64(0), len(p.errs)
+	n = target(n)
+	if p.draw != nil {
+		p.draw.put(written(`^((none|snappy|zstd)|zstd:([1-9]|1[0-9]|2[0-2]))$`))
+	}
 	if n.Kind == yaml.MappingNode {
-		p.fields(n, path, map[string]func(*yaml.Node, string){
-			"codec": func(n *yaml.Node, path string) { p.text(n, path, &to.Codec) },
+		seen := p.fields(n, path, map[string]func(*yaml.Node, string){
+			"codec": func(n *yaml.Node, path string) { choose(p, n, path, &to.Codec, codecs...) },
 			"level": func(n *yaml.Node, path string) { p.number(n, path, 1, 22, &level) },
 		})
-	} else {
+		p.need(n, path, seen, "codec", "write one of "+strings.Join(codecs, ", "))
+		if p.draw != nil {
+			p.draw.rule(object{"if": object{"required": []string{"level"}}, "then": object{"properties": object{"codec": object{"enum": []string{"zstd"}}}}})
+		}
+	} else if p.draw == nil {
 		var text string
 		p.text(n, path, &text)
 		codec, lvl, has := strings.Cut(text, ":")
 		to.Codec = codec
+		if text != "" && !slices.Contains(codecs, codec) {
+			p.fail(n, path, oneOf(codec, codecs), "codec %q is not known", codec)
+		}
 		if has {
 			v, err := strconv.ParseInt(lvl, 10, 64)
 			if err != nil || v < 1 || v > 22 {
-				p.fail(n, path, "for example zstd:3", "level %q is not a number from 1 to 22", lvl)
+				p.fail(n, path, "write for example zstd:3", "level %q is not a number from 1 to 22", lvl)
 			}
 			level = v
 		}
 	}
 	to.Level = int(level)
-	codecs := []string{"none", "snappy", "zstd"}
-	if !slices.Contains(codecs, to.Codec) {
-		p.fail(n, path, "one of "+strings.Join(codecs, ", "), "codec %q is not known", to.Codec)
-	}
-	if to.Level != 0 && to.Codec != "zstd" {
+	if len(p.errs) == wrong && to.Level != 0 && to.Codec != "zstd" {
 		p.fail(n, path, "leave the level out", "codec %s has no levels", to.Codec)
 	}
 }
+
+// codecs are the names of compressions.
+var codecs = []string{"none", "snappy", "zstd"}
 
 func (p *parser) policies(n *yaml.Node, path string) {
 	o := &p.spec.Policies
@@ -483,9 +631,10 @@ const MaxWorkers = 1024
 
 // workers reads a number, or the least and the most of it.
 func (p *parser) workers(n *yaml.Node, path string, to *Workers) {
-	const hint = "for example workers: 4, or workers: { min: 1, max: 8 }"
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+	const hint = "write for example workers: 4, or workers: { min: 1, max: 8 }"
+	n = target(n)
+	if p.draw != nil {
+		p.draw.put(whole(1, MaxWorkers))
 	}
 	if n.Kind != yaml.MappingNode {
 		v, err := strconv.Atoi(n.Value)
@@ -505,9 +654,7 @@ func (p *parser) workers(n *yaml.Node, path string, to *Workers) {
 			p.number(n, path, 1, MaxWorkers, &hi)
 		},
 	})
-	if seen["max"] == nil {
-		p.fail(n, path+".max", hint, "field \"max\" is missing")
-	}
+	p.need(n, path, seen, "max", hint)
 	if len(p.errs) > wrong {
 		return
 	}
@@ -520,15 +667,17 @@ func (p *parser) workers(n *yaml.Node, path string, to *Workers) {
 
 // text reads a scalar that is not null.
 func (p *parser) text(n *yaml.Node, path string, to *string) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
+	if p.draw != nil {
+		p.draw.put(text())
+		return
 	}
+	n = target(n)
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
-		p.fail(n, path, "", "must be text")
+		p.fail(n, path, "write one value, in quotes where YAML would read something else", "must be text, this is %s", found(n))
 		return
 	}
 	if strings.TrimSpace(n.Value) == "" {
-		p.fail(n, path, "", "must not be empty")
+		p.fail(n, path, "write a value, or leave the field out", "must not be empty")
 		return
 	}
 	*to = n.Value
@@ -536,13 +685,19 @@ func (p *parser) text(n *yaml.Node, path string, to *string) {
 
 // texts reads one text or a list of them.
 func (p *parser) texts(n *yaml.Node, path string) ([]string, []*yaml.Node) {
+	if p.draw != nil {
+		p.draw.put(text())
+		p.draw.list(path, 1, func(n *yaml.Node, path string) { p.text(n, path, new(string)) })
+		return []string{""}, []*yaml.Node{n}
+	}
+	n = target(n)
 	if n.Kind != yaml.SequenceNode {
 		var s string
 		p.text(n, path, &s)
 		return []string{s}, []*yaml.Node{n}
 	}
 	if len(n.Content) == 0 {
-		p.fail(n, path, "", "must not be empty")
+		p.fail(n, path, "write at least one, or leave the field out", "must not be empty")
 	}
 	out := make([]string, len(n.Content))
 	for i, item := range n.Content {
@@ -553,15 +708,20 @@ func (p *parser) texts(n *yaml.Node, path string) ([]string, []*yaml.Node) {
 
 // pairs walks a mapping of names that the user chooses.
 func (p *parser) pairs(n *yaml.Node, path string, f func(key, val *yaml.Node)) {
+	if p.draw != nil {
+		p.draw.pairs(path, f)
+		return
+	}
+	n = target(n)
 	if n.Kind != yaml.MappingNode || len(n.Content) == 0 {
-		p.fail(n, path, "name: value", "must be a mapping")
+		p.fail(n, path, "write name: value pairs", "must be a mapping, this is %s", found(n))
 		return
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key := n.Content[i]
 		if line, ok := seen[key.Value]; ok {
-			p.fail(key, join(path, key.Value), fmt.Sprintf("it stands in line %d already", line), "%q is repeated", key.Value)
+			p.fail(key, join(path, key.Value), fmt.Sprintf("it stands in line %d already: keep one of them", line), "%q is repeated", key.Value)
 			continue
 		}
 		seen[key.Value] = key.Line
@@ -571,6 +731,9 @@ func (p *parser) pairs(n *yaml.Node, path string, f func(key, val *yaml.Node)) {
 
 // column reads the name of a column that the pipeline makes.
 func (p *parser) column(n *yaml.Node, path string, to *string) {
+	if p.draw != nil && n == p.draw.key {
+		return // any name
+	}
 	p.text(n, path, to)
 	if *to == blocks.OffsetsColumn {
 		p.fail(n, path, "choose another name", "column name %q is reserved", *to)
@@ -578,86 +741,119 @@ func (p *parser) column(n *yaml.Node, path string, to *string) {
 }
 
 func (p *parser) number(n *yaml.Node, path string, lo, hi int64, to *int64) {
+	if p.draw != nil {
+		p.draw.put(whole(lo, hi))
+		return
+	}
+	n = target(n)
 	v, err := strconv.ParseInt(strings.ReplaceAll(n.Value, "_", ""), 10, 64)
 	if n.Kind != yaml.ScalarNode || err != nil || v < lo || v > hi {
-		p.fail(n, path, "", "must be a whole number from %d to %d", lo, hi)
+		hint := fmt.Sprintf("write for example %d", max(lo, min(hi, 100)))
+		if err == nil && v < lo {
+			hint = fmt.Sprintf("write %d or more", lo)
+		} else if err == nil && v > hi {
+			hint = fmt.Sprintf("write %d or less", hi)
+		}
+		p.fail(n, path, hint, "must be a whole number from %d to %d, this is %s", lo, hi, found(n))
 		return
 	}
 	*to = v
 }
 
 func (p *parser) boolean(n *yaml.Node, path string, to *bool) {
+	if p.draw != nil {
+		p.draw.put(object{"anyOf": []any{object{"type": "boolean"}, object{"enum": []string{"true", "false"}}, variableOnly()}})
+		return
+	}
+	n = target(n)
 	if n.Kind != yaml.ScalarNode || n.Value != "true" && n.Value != "false" {
-		p.fail(n, path, "", "must be true or false")
+		p.fail(n, path, "write true or false", "must be true or false, this is %s", found(n))
 		return
 	}
 	*to = n.Value == "true"
 }
 
+// digits are what sizes and durations have: "many" has neither number nor unit.
+var digits = regexp.MustCompile(`^[0-9][0-9._]*$`)
+
 func (p *parser) size(n *yaml.Node, path string, lo int64, to *int64) {
-	v, err := humanize.ParseBytes(n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil || v > 1<<50 || int64(v) < lo {
-		p.fail(n, path, "for example 128MiB", "must be a size of at least %s", humanize.IBytes(uint64(lo))) //nolint:gosec // a positive bound
+	if p.draw != nil {
+		p.draw.put(sized())
 		return
 	}
-	*to = int64(v)
+	n = target(n)
+	v, err := humanize.ParseBytes(n.Value)
+	least := humanize.IBytes(uint64(lo)) //nolint:gosec // a positive bound
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		p.fail(n, path, "write for example 128MiB", "must be a size, this is %s", found(n))
+	case err != nil || v > 1<<50:
+		p.fail(n, path, "write a number and its unit, for example 128MiB", "%q is not a size", n.Value)
+	case int64(v) < lo && digits.MatchString(n.Value):
+		p.fail(n, path, fmt.Sprintf("write its unit: %sMiB", n.Value), "%s bytes are less than the least, %s", n.Value, least)
+	case int64(v) < lo:
+		p.fail(n, path, "write at least "+strings.ReplaceAll(least, " ", ""), "%s is less than the least, %s", n.Value, least)
+	default:
+		*to = int64(v)
+	}
 }
 
 func (p *parser) duration(n *yaml.Node, path string, lo, hi time.Duration, to *time.Duration) {
-	v, err := time.ParseDuration(n.Value)
-	if n.Kind != yaml.ScalarNode || err != nil || v < lo || v > hi {
-		p.fail(n, path, "for example 30s", "must be a duration from %s to %s", lo, hi)
+	if p.draw != nil {
+		p.draw.put(written(`^([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h)(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|ms|s|m|h))*$`))
 		return
 	}
-	*to = v
+	n = target(n)
+	v, err := time.ParseDuration(n.Value)
+	switch {
+	case n.Kind != yaml.ScalarNode:
+		p.fail(n, path, "write for example 30s", "must be a duration, this is %s", found(n))
+	case err != nil && digits.MatchString(n.Value):
+		p.fail(n, path, fmt.Sprintf("write its unit: %ss for seconds", n.Value), "a duration has a unit, %s has none", n.Value)
+	case err != nil:
+		p.fail(n, path, "write a number and its unit, for example 500ms, 30s or 1m30s", "%q is not a duration", n.Value)
+	case v < lo || v > hi:
+		p.fail(n, path, fmt.Sprintf("write one from %s to %s", brief(lo), brief(hi)), "%s is not from %s to %s", n.Value, brief(lo), brief(hi))
+	default:
+		*to = v
+	}
+}
+
+// brief is a duration as a person writes it: 1h, not 1h0m0s.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// oneOf is the remedy for a name that is none of some names.
+func oneOf(name string, names []string) string {
+	hint := "write one of " + strings.Join(names, ", ")
+	if near := nearest(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
+	}
+	return hint
 }
 
 func choose[T ~string](p *parser, n *yaml.Node, path string, to *T, choices ...T) {
-	var text string
-	p.text(n, path, &text)
 	names := make([]string, len(choices))
 	for i, c := range choices {
 		names[i] = string(c)
 	}
+	if p.draw != nil {
+		p.draw.put(object{"anyOf": []any{object{"enum": names}, variableOnly()}})
+		return
+	}
+	var text string
+	p.text(n, path, &text)
 	if text != "" && !slices.Contains(names, text) {
-		hint := "one of " + strings.Join(names, ", ")
-		if near := nearest(text, names); near != "" {
-			hint = fmt.Sprintf("did you mean %q? %s", near, hint)
-		}
-		p.fail(n, path, hint, "%q is not a choice", text)
+		p.fail(n, path, oneOf(text, names), "%q is not a choice", text)
 		return
 	}
 	*to = T(text)
-}
-
-// Fields lists every field name that a spec may have, sorted: what the reference must
-// describe.
-func Fields() []string {
-	p := &parser{spec: &Spec{}, known: map[string]bool{}}
-	mapping := func(keys ...string) *yaml.Node {
-		m := &yaml.Node{Kind: yaml.MappingNode}
-		for _, k := range keys {
-			m.Content = append(m.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: k}, &yaml.Node{Kind: yaml.MappingNode})
-		}
-		return m
-	}
-	p.root(mapping())
-	p.source(mapping("parquet", "range"), "")
-	p.stages(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
-	p.transform(&yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{mapping()}}, "")
-	p.mask(mapping(), "", &OperatorSpec{})
-	p.cast(mapping("column"), "", &OperatorSpec{})
-	p.flatten(mapping(), "", &OperatorSpec{})
-	p.sample(mapping(), "", &OperatorSpec{})
-	p.assert(mapping(), "", &OperatorSpec{})
-	p.external(mapping(), "")
-	p.sink(mapping("parquet"), "")
-	p.compression(mapping(), "", &Compression{})
-	p.bloomFilters(mapping(), "", &ParquetSink{})
-	p.sortWithin(mapping(), "", &ParquetSink{})
-	p.s3(mapping(), "", true)
-	p.s3(mapping(), "", false)
-	p.policies(mapping(), "")
-	p.workers(mapping(), "", &Workers{})
-	return slices.Sorted(maps.Keys(p.known))
 }

@@ -36,6 +36,7 @@ var hiveTypes = []string{"bool", "date", "int32", "int64", "string"}
 
 // hive reads source.parquet.hive: true, false, or the types of columns.
 func (p *parser) hive(n *yaml.Node, path string) *Hive {
+	n = target(n)
 	if n.Kind == yaml.ScalarNode {
 		on := false
 		if p.boolean(n, path, &on); !on {

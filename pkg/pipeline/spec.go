@@ -27,6 +27,9 @@ type Spec struct {
 
 	file  string
 	lines []string
+
+	wrong      Errors              // of a draft
+	unresolved map[*yaml.Node]bool // have variables without a value: nothing more is said of them
 }
 
 // Source is where rows come from: exactly one of its fields is set.
@@ -79,6 +82,7 @@ type StageSpec struct {
 
 	node *yaml.Node
 	path string
+	bad  bool // reported, and nobody knows what its rows are
 }
 
 // External is a stage that a process of the user's own serves. Its rows are those
@@ -114,6 +118,7 @@ type OperatorSpec struct {
 	node  *yaml.Node
 	items []*yaml.Node // of Names, and of the columns of mask, cast and fill_null
 	path  string
+	bad   bool // reported
 }
 
 // Pair is one entry of a rename.

@@ -1,0 +1,230 @@
+package pipeline_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/levada-data/levada/pkg/pipeline"
+)
+
+// The schema that editors fetch is the one that the parser draws.
+func TestSchemaIsGenerated(t *testing.T) {
+	golden(t, "../../docs/pipeline.schema.json", string(pipeline.Schema()))
+}
+
+func TestEveryFieldIsDescribedInTheSchema(t *testing.T) {
+	var bare []string
+	var walk func(path string, s any)
+	walk = func(path string, s any) {
+		switch s := s.(type) {
+		case []any:
+			for _, e := range s {
+				walk(path, e)
+			}
+		case map[string]any:
+			props, _ := s["properties"].(map[string]any)
+			for name, p := range props {
+				if p, ok := p.(map[string]any); ok && s["type"] == "object" {
+					if p["description"] == nil {
+						bare = append(bare, path+"."+name)
+					}
+					walk(path+"."+name, p)
+				}
+			}
+			for _, key := range []string{"anyOf", "items"} {
+				walk(path, s[key])
+			}
+		}
+	}
+	var schema any
+	require.NoError(t, json.Unmarshal(pipeline.Schema(), &schema))
+	walk("", schema)
+	require.Empty(t, bare, "give each a line in describe.go")
+}
+
+// judge validates specs as an editor does.
+func judge(t testing.TB) func(data []byte) error {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(pipeline.Schema()))
+	require.NoError(t, err)
+	c := jsonschema.NewCompiler()
+	require.NoError(t, c.AddResource(pipeline.SchemaID, doc))
+	schema, err := c.Compile(pipeline.SchemaID)
+	require.NoError(t, err)
+	return func(data []byte) error {
+		var v any
+		if err := yaml.Unmarshal(data, &v); err != nil {
+			return err
+		}
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+		if err != nil {
+			return err
+		}
+		return schema.Validate(doc)
+	}
+}
+
+// onlyParser are the faults that a schema cannot say: what depends on another field's
+// value, on a unit, or on what names mean.
+var onlyParser = regexp.MustCompile(strings.Join([]string{
+	`is taken`, `is reserved`, `names no bucket`, `scheme .* is not supported`, `less than`, `is not from .* to`, `is repeated`,
+	`needs visibility: run`, `is not a size`, `must be a whole number from`, `must be a number from`, `is not a URL`, `must not be empty`,
+}, "|"))
+
+func specs(t testing.TB, pattern string) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	out := map[string][]byte{}
+	for _, path := range files {
+		out[path], err = os.ReadFile(path)
+		require.NoError(t, err)
+	}
+	return out
+}
+
+func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
+	validate := judge(t)
+	used := map[string]bool{}
+	for _, pattern := range []string{"testdata/good/*.yaml", "../../examples/*.yaml"} {
+		for path, data := range specs(t, pattern) {
+			_, err := pipeline.Parse(path, data)
+			require.NoError(t, err)
+			require.NoError(t, validate(data), path)
+			for _, field := range pipeline.Fields() {
+				used[field] = used[field] || regexp.MustCompile(`\b`+field+`:`).Match(data)
+			}
+		}
+	}
+	for field, ok := range used {
+		require.True(t, ok, "no good spec has the field %s: add it to testdata/good", field)
+	}
+	for path, data := range specs(t, "testdata/errors/*.yaml") {
+		if strings.Contains(path, "variables") {
+			continue // right in an editor, which does not know their values
+		}
+		if _, err := pipeline.Parse(path, data); err == nil {
+			require.NoError(t, validate(data), path) // wrong by the source's columns
+		} else {
+			require.Error(t, validate(data), path)
+		}
+	}
+}
+
+// Each value of each good spec is replaced by others, left out, or given a neighbour:
+// parser and schema agree on every one of them, but for what only the parser can know.
+func TestSchemaAgreesWithTheParserOnMutants(t *testing.T) {
+	validate := judge(t)
+	mutants, good, alone := 0, 0, 0
+	for path, data := range specs(t, "testdata/good/*.yaml") {
+		for name, text := range mutantsOf(t, data) {
+			_, parsed := pipeline.Parse("mutant.yaml", text)
+			judged := validate(text)
+			mutants++
+			switch {
+			case parsed == nil:
+				good++
+				require.NoError(t, judged, "%s, %s: the parser takes it\n%s", path, name, text)
+			case judged == nil:
+				alone++
+				require.Regexp(t, onlyParser, parsed.Error(), "%s, %s: only the parser refuses it\n%s", path, name, text)
+			}
+		}
+	}
+	require.Greater(t, mutants, 1000)
+	require.Greater(t, good, 100)
+	t.Logf("%d mutants: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
+}
+
+// mutantsOf makes texts that differ from a good one in one place.
+func mutantsOf(t *testing.T, data []byte) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal(data, &doc))
+	emit := func(name string) {
+		text, err := yaml.Marshal(&doc)
+		require.NoError(t, err)
+		out[name] = text
+	}
+	values := []string{"null", `""`, "text", "-1", "0", "1.5", `"10"`, "10MiB", "5s", "true", "[]", "{}", "[a]", "[[a]]", "{a: b}", "zstd", "never", "999999999999"}
+	var walk func(n *yaml.Node, path string)
+	walk = func(n *yaml.Node, path string) {
+		was := *n
+		for _, v := range values {
+			var other yaml.Node
+			require.NoError(t, yaml.Unmarshal([]byte(v), &other))
+			*n = *other.Content[0]
+			emit(path + " is " + v)
+		}
+		*n = was
+		switch n.Kind {
+		case yaml.MappingNode:
+			n.Content = append(append([]*yaml.Node{}, was.Content...), &yaml.Node{Kind: yaml.ScalarNode, Value: "strange"}, &yaml.Node{Kind: yaml.ScalarNode, Value: "x"})
+			emit(path + " has a strange field")
+			for i := 0; i < len(was.Content); i += 2 {
+				n.Content = append(append([]*yaml.Node{}, was.Content[:i]...), was.Content[i+2:]...)
+				emit(fmt.Sprintf("%s lacks %s", path, was.Content[i].Value))
+			}
+			n.Content = was.Content
+			for i := 0; i < len(was.Content); i += 2 {
+				walk(was.Content[i+1], path+"."+was.Content[i].Value)
+			}
+		case yaml.SequenceNode:
+			for i, c := range was.Content {
+				n.Content = append(append([]*yaml.Node{}, was.Content[:i]...), was.Content[i+1:]...)
+				emit(fmt.Sprintf("%s lacks its item %d", path, i))
+				n.Content = was.Content
+				walk(c, fmt.Sprintf("%s[%d]", path, i))
+			}
+		}
+	}
+	walk(doc.Content[0], "")
+	return out
+}
+
+// In an editor a variable may stand in the place of any value.
+func TestSchemaTakesVariables(t *testing.T) {
+	validate := judge(t)
+	data := specs(t, "testdata/good/everything.yaml")["testdata/good/everything.yaml"]
+	var doc yaml.Node
+	require.NoError(t, yaml.Unmarshal(data, &doc))
+	n := 0
+	var walk func(n *yaml.Node, key string)
+	walk = func(node *yaml.Node, key string) {
+		if node.Kind == yaml.ScalarNode && key != "apiVersion" && key != "method" && key != "codec" && key != "sse" {
+			node.SetString("${SOMETHING}")
+			n++
+		}
+		for i, c := range node.Content {
+			if node.Kind == yaml.MappingNode && i%2 == 0 {
+				continue
+			}
+			if node.Kind == yaml.MappingNode {
+				walk(c, node.Content[i-1].Value)
+			} else {
+				walk(c, key)
+			}
+		}
+	}
+	walk(&doc, "")
+	text, err := yaml.Marshal(&doc)
+	require.NoError(t, err)
+	require.NoError(t, validate(text))
+	require.Greater(t, n, 40)
+}
