@@ -43,5 +43,6 @@ run'.`,
 		},
 	}
 	bindJSON(cmd, &asJSON)
+	a.bindSet(cmd)
 	return cmd
 }

@@ -24,6 +24,8 @@ type app struct {
 	// Flags that every command has.
 	logLevel, logFormat string
 
+	set []string // --set, of the commands that read a pipeline
+
 	running bool // the command line was understood: errors are no longer about it
 	screen  *progress.Screen
 	log     *slog.Logger
@@ -92,6 +94,7 @@ a lock).`,
 	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand(), a.deadCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
 	add("data", a.inspectCommand(), a.diffCommand(), a.verifyCommand(), a.manifestCommand())
+	add("spec", a.schemaCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
 	root.AddCommand(a.generateCommand(), a.versionCommand(), a.manCommand())
 	complete(root, "log-level", "debug", "info", "warn", "error")

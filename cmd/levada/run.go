@@ -108,6 +108,7 @@ readers, transforms and writers do the work, and follows the run.`,
 	}
 	local.bind(cmd)
 	cmd.ValidArgsFunction = completeSpec
+	a.bindSet(cmd)
 	cmd.Flags().StringVar(&local.fuse, "fuse", "", "auto: blocks pass by reference between the stages in this process; never: through streams of the embedded server (default what the pipeline says)")
 	complete(cmd, "fuse", string(pipeline.FuseAuto), string(pipeline.FuseNever))
 	cmd.Flags().StringVar(&local.profile, "profile", "", "directory that gets CPU, allocation and blocking profiles and a trace of the run, for 'go tool pprof' and 'go tool trace'")
@@ -150,7 +151,7 @@ func (l *localFlags) fusedEdges(spec *pipeline.Spec) ([]bool, error) {
 //	home ─► embedded server ──┴─► unfinished run of it? else submit ─► serve all roles ─► end
 //	                                                                      └► progress
 func (a *app) runLocal(ctx context.Context, file string, local *localFlags, store int64) error {
-	spec, text, err := readSpec(file)
+	spec, text, err := a.readSpec(file)
 	if err != nil {
 		return err
 	}

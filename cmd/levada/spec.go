@@ -9,32 +9,74 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
-// readSpec reads a pipeline and makes its local paths absolute, so that it means the
-// same wherever the services run. The text returned is what the spec says: the file
-// as it is when all of its paths are absolute already.
-func readSpec(file string) (*pipeline.Spec, string, error) {
+// bindSet adds the flag that gives values to the variables of a spec.
+func (a *app) bindSet(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&a.set, "set", nil, "give a variable of the pipeline a value, NAME=VALUE; outdoes the environment; once for each")
+}
+
+// vars are the values of variables: those of --set, else those of the environment.
+func (a *app) vars() (*pipeline.Vars, error) {
+	v := &pipeline.Vars{Set: map[string]string{}, Env: func(name string) (string, bool) {
+		val := a.getenv(name)
+		return val, val != ""
+	}}
+	for _, s := range a.set {
+		name, val, ok := strings.Cut(s, "=")
+		if _, twice := v.Set[name]; !ok || name == "" || twice {
+			return nil, usagef("--set %s: write NAME=VALUE, once for each name", name)
+		}
+		v.Set[name] = val
+	}
+	return v, nil
+}
+
+// draftSpec reads a pipeline that may be wrong, and makes its local paths absolute.
+func (a *app) draftSpec(file string) (pipeline.Drafted, error) {
+	vars, err := a.vars()
+	if err != nil {
+		return pipeline.Drafted{}, err
+	}
 	data, err := os.ReadFile(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, "", usagef("%s: no such file", file)
+		return pipeline.Drafted{}, usagef("%s: no such file", file)
 	case err != nil:
-		return nil, "", err
+		return pipeline.Drafted{}, err
 	}
-	spec, err := pipeline.Parse(file, data)
+	d := pipeline.Draft(file, data, vars)
+	if d.Spec != nil {
+		dir, err := os.Getwd()
+		if err != nil {
+			return pipeline.Drafted{}, environmentf("working directory: %w", err)
+		}
+		d.Spec.Absolute(dir)
+	}
+	return d, nil
+}
+
+// readSpec reads a pipeline and makes its local paths absolute, so that it means the
+// same wherever the services run. The text returned is what the spec says: the file
+// as it is when all of its paths are absolute already and it has no variables.
+func (a *app) readSpec(file string) (*pipeline.Spec, string, error) {
+	d, err := a.draftSpec(file)
 	if err != nil {
 		return nil, "", err
 	}
+	if len(d.Errs) > 0 {
+		return nil, "", d.Errs
+	}
+	spec := d.Spec
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, "", environmentf("working directory: %w", err)
 	}
-	spec.Absolute(dir)
-	text, err := absolute(data, dir)
+	text, err := absolute(d.Text, dir)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: make paths absolute: %w", file, err)
 	}

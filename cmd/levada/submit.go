@@ -149,6 +149,7 @@ machines must see the same files there.`,
 	}
 	flags.bind(cmd)
 	flags.bindStreams(cmd)
+	a.bindSet(cmd)
 	bindUnchecked(cmd, &unchecked)
 	bindJSON(cmd, &asJSON)
 	return cmd
@@ -161,7 +162,7 @@ func bindUnchecked(cmd *cobra.Command, unchecked *bool) {
 // submit checks a spec and stores its run on the named server. The caller must close
 // the connection.
 func (a *app) submit(ctx context.Context, file string, flags serverFlags, unchecked bool) (*flow.Conn, *flow.Record, error) {
-	spec, text, err := readSpec(file)
+	spec, text, err := a.readSpec(file)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -45,17 +46,29 @@ Everything that is wrong is reported at once, with file, line and column.`,
 		},
 	}
 	bindJSON(cmd, &asJSON)
+	a.bindSet(cmd)
 	return cmd
 }
 
-// inspectFile reads a pipeline and looks at its source.
+// inspectFile reads a pipeline and looks at its source. Of a pipeline that is wrong it
+// returns all errors together: those that can be seen in it, and those that show only
+// with the columns of its source, where that can be reached.
 func (a *app) inspectFile(ctx context.Context, file string) (*pipeline.Spec, *reader.Facts, error) {
-	spec, _, err := readSpec(file)
+	d, err := a.draftSpec(file)
 	if err != nil {
 		return nil, nil, err
 	}
-	facts, err := inspect(ctx, spec, embeddedBlockBytes(spec))
-	return spec, facts, err
+	if d.Spec == nil {
+		return nil, nil, d.Errs
+	}
+	facts, err := inspect(ctx, d.Spec, embeddedBlockBytes(d.Spec))
+	if _, whole := errors.AsType[pipeline.Errors](err); len(d.Errs) > 0 && !whole {
+		err = d.Errs // without what only the columns would show
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return d.Spec, facts, nil
 }
 
 // columns prints what a stage gives, in one line.
