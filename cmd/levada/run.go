@@ -74,6 +74,7 @@ func (a *app) runCommand() *cobra.Command {
 		remote    serverFlags
 		store     string
 		unchecked bool
+		dry       dryFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "run FILE",
@@ -81,13 +82,23 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Runs a pipeline with a NATS server and all roles in this process, and needs nothing
 else. Stopped by Ctrl-C, a kill or a power cut, the same command goes on where it
 stopped. With --nats, --context or $NATS_URL, it submits the pipeline to a server whose
-readers, transforms and writers do the work, and follows the run.`,
+readers, transforms and writers do the work, and follows the run.
+
+With --dry-run, nothing is run and nothing written: the first rows of the source go
+through the operators, and what would come out is shown.`,
 		Example: `  levada run pipeline.yaml
+  levada run pipeline.yaml --dry-run --rows 20
   levada run pipeline.yaml --nats nats://127.0.0.1:4222`,
 		Args: takes("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := a.limitMemory(local.memory); err != nil {
 				return err
+			}
+			if dry.dry {
+				return a.dryRun(cmd.Context(), args[0], &dry)
+			}
+			if dry.set(cmd) {
+				return usagef("--rows and --format are for --dry-run: a run writes all rows")
 			}
 			if remote.named() || a.serverInEnvironment() {
 				return a.runRemote(cmd.Context(), args[0], remote, unchecked, local.asJSON)
@@ -116,6 +127,7 @@ readers, transforms and writers do the work, and follows the run.`,
 	remote.bind(cmd)
 	remote.bindStreams(cmd)
 	bindUnchecked(cmd, &unchecked)
+	dry.bind(cmd)
 	return cmd
 }
 
