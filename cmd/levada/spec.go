@@ -36,17 +36,23 @@ func (a *app) vars() (*pipeline.Vars, error) {
 	return v, nil
 }
 
+// readFile reads a file that the user has named.
+func readFile(file string) ([]byte, error) {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("%s: no such file", file)
+	}
+	return data, err
+}
+
 // draftSpec reads a pipeline that may be wrong, and makes its local paths absolute.
 func (a *app) draftSpec(file string) (pipeline.Drafted, error) {
 	vars, err := a.vars()
 	if err != nil {
 		return pipeline.Drafted{}, err
 	}
-	data, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return pipeline.Drafted{}, usagef("%s: no such file", file)
-	case err != nil:
+	data, err := readFile(file)
+	if err != nil {
 		return pipeline.Drafted{}, err
 	}
 	d := pipeline.Draft(file, data, vars)

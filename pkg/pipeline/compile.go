@@ -147,10 +147,7 @@ func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err erro
 		}
 		hint := ce.Hint
 		if hint == "" {
-			hint = "columns here: " + strings.Join(names(in), ", ")
-			if near := nearest(ce.Column, names(in)); near != "" {
-				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
-			}
+			hint = ColumnHint(ce.Column, in)
 		}
 		c.fail(n, path, hint, "%s", (&operator.ColumnError{Column: ce.Column, Msg: ce.Msg}).Error())
 		return
@@ -160,6 +157,16 @@ func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err erro
 		msg, hint = msg[:i], msg[i+2:]
 	}
 	c.fail(n, path, hint, "%s", msg)
+}
+
+// ColumnHint is the remedy for a column that a schema does not have: the nearest name,
+// and those that there are.
+func ColumnHint(column string, in *arrow.Schema) string {
+	hint := "columns here: " + strings.Join(names(in), ", ")
+	if near := nearest(column, names(in)); near != "" {
+		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
+	}
+	return hint
 }
 
 func names(s *arrow.Schema) []string {
