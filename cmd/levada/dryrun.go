@@ -70,7 +70,7 @@ func (a *app) dryRun(ctx context.Context, file string, flags *dryFlags) error {
 	books, shown := newDryBooks(), int64(0)
 	err = reader.Rows(ctx, spec, facts, p, dryBatch, reader.Config{}, func(at reader.Part, in arrow.RecordBatch) error {
 		defer in.Release()
-		o, err := trial.Run(ctx, memory.DefaultAllocator, stages, at.First, in)
+		o, err := trial.Run(ctx, memory.DefaultAllocator, stages, at.At, in)
 		if err != nil {
 			return err
 		}

@@ -93,7 +93,7 @@ a lock).`,
 	add("run", a.runCommand(), a.resumeCommand(), a.submitCommand(), a.cancelCommand(), a.gcCommand())
 	add("look", a.runsCommand(), a.statusCommand(), a.statsCommand(), a.topCommand(), a.scaleCommand(), a.tapCommand(), a.deadCommand())
 	add("spec", a.validateCommand(), a.explainCommand())
-	add("spec", a.fmtCommand(), a.testCommand(), a.schemaCommand())
+	add("spec", a.lintCommand(), a.fmtCommand(), a.testCommand(), a.schemaCommand())
 	add("data", a.inspectCommand(), a.diffCommand(), a.verifyCommand(), a.manifestCommand())
 	add("role", a.readerCommand(), a.transformCommand(), a.writerCommand(), a.readyCommand())
 	root.AddCommand(a.generateCommand(), a.versionCommand(), a.manCommand())

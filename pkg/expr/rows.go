@@ -30,6 +30,10 @@ func (r *Rows) row(i int) int64 {
 	return r.InFile + int64(i)
 }
 
+// At is the number of row i of the batch in the whole source: its files one after the
+// other, in the order of the plan.
+func (r *Rows) At(i int) int64 { return r.Before + r.row(i) }
+
 // Slice is rows [lo, hi).
 func (r *Rows) Slice(lo, hi int64) *Rows {
 	s := *r
@@ -97,7 +101,7 @@ func rowFunctions() []function {
 
 func rowNumbers(f *frame, out *vector, _ *mask, _ []*vector) {
 	for i := range f.n {
-		out.ints[i] = f.rows.Before + f.rows.row(f.lo+i)
+		out.ints[i] = f.rows.At(f.lo + i)
 	}
 }
 

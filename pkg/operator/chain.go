@@ -74,7 +74,8 @@ func (c *Chain) RunAt(ctx context.Context, mem memory.Allocator, in arrow.Record
 			return Outcome{}, context.Cause(ctx)
 		}
 		rows := out.Batch.NumRows()
-		res, err := apply(placed(ctx, out.Kept), mem, op, c.labels[i], out.Batch, at.of(out.Kept))
+		here := at.Keep(out.Kept)
+		res, err := apply(expr.WithRows(ctx, here), mem, op, c.labels[i], out.Batch, *here)
 		out.Batch.Release()
 		if err != nil {
 			if stop := (*StopError)(nil); errors.As(err, &stop) && out.Kept != nil {
@@ -96,16 +97,6 @@ func (c *Chain) RunAt(ctx context.Context, mem memory.Allocator, in arrow.Record
 		out.Kept = compose(out.Kept, res.Kept)
 	}
 	return out, nil
-}
-
-// placed is the context for an operator that gets the rows of the chain's input that have
-// been kept: expressions may ask where in the source they stand.
-func placed(ctx context.Context, kept []uint32) context.Context {
-	rows := expr.RowsOf(ctx)
-	if rows == nil || kept == nil {
-		return ctx
-	}
-	return expr.WithRows(ctx, rows.Keep(kept))
 }
 
 func apply(ctx context.Context, mem memory.Allocator, op Operator, label string, in arrow.RecordBatch, at Rows) (res Result, err error) {

@@ -37,7 +37,7 @@ func idsOf(t *testing.T, chain *operator.Chain, n, block int64) (kept []int64) {
 	defer mem.AssertSize(t, 0)
 	for from := int64(0); from < n; from += block {
 		batch := idBatch(mem, from, min(from+block, n))
-		out, err := chain.RunAt(t.Context(), mem, batch, operator.Rows{First: from})
+		out, err := chain.RunAt(t.Context(), mem, batch, operator.Rows{InFile: from})
 		batch.Release()
 		require.NoError(t, err)
 		kept = append(kept, out.Batch.Column(0).(*array.Int64).Int64Values()...)

@@ -61,6 +61,7 @@ func Draft(name string, data []byte, vars *Vars) Drafted {
 	if vars != nil {
 		d.Text = p.expand(root, data, vars)
 	}
+	p.spec.root = root
 	p.root(root)
 	p.credentials(root)
 	for _, e := range p.errs {
@@ -344,7 +345,7 @@ func (p *parser) source(n *yaml.Node, path string) {
 						p.scheme(nodes[i], path, u)
 					}
 				},
-				"columns": func(n *yaml.Node, path string) { q.Columns, _ = p.texts(n, path) },
+				"columns": func(n *yaml.Node, path string) { q.Columns, q.nodes = p.texts(n, path) },
 				"s3":      func(n *yaml.Node, path string) { q.S3 = p.s3(n, path, false) },
 				"schema": func(n *yaml.Node, path string) {
 					choose(p, n, path, &q.Schemas, SchemasStrict, SchemasFirst, SchemasUnion)

@@ -103,6 +103,9 @@ func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
 	used := map[string]bool{}
 	for _, pattern := range []string{"testdata/good/*.yaml", "../../examples/*.yaml"} {
 		for path, data := range specs(t, pattern) {
+			if strings.HasSuffix(path, "_test.yaml") {
+				continue // cases
+			}
 			_, err := pipeline.Parse(path, data)
 			require.NoError(t, err)
 			require.NoError(t, validate(data), path)

@@ -28,6 +28,7 @@ type Spec struct {
 	file  string
 	lines []string
 
+	root       *yaml.Node
 	wrong      Errors              // of a draft
 	unresolved map[*yaml.Node]bool // have variables without a value: nothing more is said of them
 }
@@ -48,7 +49,8 @@ type ParquetSource struct {
 	Hive      *Hive     `json:"hive,omitempty"`        // directories that are columns; nil: none are
 	OnBadFile OnBadFile `json:"on_bad_file,omitempty"` //
 
-	node *yaml.Node
+	node  *yaml.Node
+	nodes []*yaml.Node // of Columns
 }
 
 // S3 says how buckets are reached, beyond the usual environment (AWS_REGION,

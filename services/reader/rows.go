@@ -6,6 +6,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -13,7 +15,7 @@ import (
 type Part struct {
 	Place string // of the task: the file and its row groups
 	Row   int64  // its first row, in the task
-	First int64  // the same, counted over all tasks
+	At    expr.Rows
 }
 
 // Rows reads the source of inspected facts without a run: the rows of all tasks in their
@@ -27,16 +29,14 @@ func Rows(ctx context.Context, spec *pipeline.Spec, f *Facts, p *pipeline.Pipeli
 		plan.Tasks[i].BlockRows = max(min(plan.Tasks[i].BlockRows, most), 1)
 	}
 	src := sourceOf(&job.Job{Plan: plan, Pipeline: p}, New(cfg).cfg)
-	first := int64(0)
-	for i, t := range plan.Tasks {
+	for i := range plan.Tasks {
 		task := uint32(i) //nolint:gosec // maxSourceFiles bounds them
-		err := src.read(ctx, task, nil, func(_, _ int64) bool { return true }, func(from, _ int64, batch arrow.RecordBatch) error {
-			return emit(Part{Place: src.name(task), Row: from, First: first + from}, batch)
-		})
+		err := src.read(ctx, task, nil, func(_, _ int64) bool { return true }, func(from, to int64, batch arrow.RecordBatch) error {
+			return emit(Part{Place: src.name(task), Row: from, At: job.RowsOf(plan, blocks.Span{Task: task, From: from, To: to}, nil)}, batch)
+		}, func(int64, int64, string, error) error { return nil })
 		if err != nil {
 			return err
 		}
-		first += t.Rows
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
-	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/operator"
 )
 
@@ -55,7 +54,7 @@ func (b *bisection) search(ctx context.Context, in arrow.RecordBatch, lo, hi int
 	mid := lo + (hi-lo)/2
 	for _, part := range [][2]int64{{lo, mid}, {mid, hi}} {
 		slice := in.NewSlice(part[0], part[1])
-		out, err := b.chain.RunAt(sliced(ctx, part[0], part[1]), b.mem, slice, b.at.Slice(part[0], part[1]))
+		out, err := b.chain.RunAt(ctx, b.mem, slice, *b.at.Slice(part[0], part[1]))
 		slice.Release()
 		stop := (*operator.StopError)(nil)
 		switch {
@@ -76,14 +75,6 @@ func (b *bisection) search(ctx context.Context, in arrow.RecordBatch, lo, hi int
 		}
 	}
 	return nil
-}
-
-// sliced is the context for rows [lo,hi) of the batch.
-func sliced(ctx context.Context, lo, hi int64) context.Context {
-	if rows := expr.RowsOf(ctx); rows != nil {
-		return expr.WithRows(ctx, rows.Slice(lo, hi))
-	}
-	return ctx
 }
 
 // add takes ownership of the outcome of rows [lo,hi).

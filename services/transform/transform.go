@@ -12,7 +12,6 @@ import (
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/pkg/blocks"
-	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/operator"
@@ -87,9 +86,7 @@ func (s *Service) stage(r *flow.Run, plan *ledger.Plan, stage *pipeline.Stage) *
 		if int64(in.Span.Task) >= int64(len(plan.Tasks)) {
 			return flow.Output{}, flow.Permanent(fmt.Errorf("block %s: the plan has %d tasks", in.Span, len(plan.Tasks)))
 		}
-		rows := rowsOf(plan, in)
-		at := operator.Rows{First: rows.Before + rows.InFile, Offsets: in.Offsets}
-		out, err := run(expr.WithRows(ctx, rows), s.cfg.Memory, stage.Chain, in.Batch, at)
+		out, err := run(ctx, s.cfg.Memory, stage.Chain, in.Batch, job.RowsOf(plan, in.Span, in.Offsets))
 		if stop := (*operator.StopError)(nil); errors.As(err, &stop) {
 			if err := r.Fail(ctx, stopText(plan, stage.Name, in, stop)); err != nil {
 				return flow.Output{}, err
@@ -101,22 +98,6 @@ func (s *Service) stage(r *flow.Run, plan *ledger.Plan, stage *pipeline.Stage) *
 		}
 		return output(stage.Name, out), nil
 	}}
-}
-
-// rowsOf says which rows of the source a block holds.
-func rowsOf(plan *ledger.Plan, b *blocks.Block) *expr.Rows {
-	rows := &expr.Rows{InFile: b.Span.From, Offsets: b.Offsets}
-	t := plan.Tasks[b.Span.Task]
-	if t.File < 0 {
-		rows.InFile += t.From
-		return rows
-	}
-	rows.InFile += t.FirstRow
-	rows.File = plan.Files[t.File].URI + "\n" + plan.Files[t.File].Footer + "\n"
-	for _, f := range plan.Files[:t.File] {
-		rows.Before += f.Rows
-	}
-	return rows
 }
 
 // stopText is why a run fails at a row, with the row's place in its file.

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
+	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -54,7 +55,7 @@ func Case(ctx context.Context, mem memory.Allocator, f *pipeline.TestFile, c *pi
 		defer narrow.Release()
 		rows = narrow
 	}
-	o, err := Run(ctx, mem, stages, 0, rows)
+	o, err := Run(ctx, mem, stages, expr.Rows{}, rows)
 	if err != nil {
 		return v, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/pipeline"
 	"github.com/levada-data/levada/services/transform"
 )
@@ -40,30 +41,30 @@ func Local(p *pipeline.Pipeline) (stages []*pipeline.Stage, external string) {
 	return p.Stages[:i], p.Stages[i].Name
 }
 
-// Run takes rows through stages, none of which may be external. first is the place of the
-// first row among all rows of the source. It borrows in; the caller must Release the
+// Run takes rows through stages, none of which may be external. at says which rows of the
+// source they are, without a gap. It borrows in; the caller must Release the
 // outcome's batch.
-func Run(ctx context.Context, mem memory.Allocator, stages []*pipeline.Stage, first int64, in arrow.RecordBatch) (Outcome, error) {
+func Run(ctx context.Context, mem memory.Allocator, stages []*pipeline.Stage, at expr.Rows, in arrow.RecordBatch) (Outcome, error) {
 	in.Retain()
 	o := Outcome{In: in.NumRows(), Batch: in}
-	b := blocks.Block{Header: blocks.Header{Span: blocks.Span{From: first, To: first + in.NumRows()}}}
+	b := blocks.Block{Header: blocks.Header{Span: blocks.Span{To: in.NumRows()}}}
 	for _, st := range stages {
 		b.Batch = o.Batch
-		out, err := transform.Apply(ctx, mem, st, &b)
+		out, err := transform.Apply(ctx, mem, st, &b, at)
 		if err != nil {
 			o.Batch.Release()
 			return Outcome{}, fmt.Errorf("stage %s: %w", st.Name, err)
 		}
 		o.Dropped = append(o.Dropped, out.Dropped...)
 		for _, f := range out.Failed {
-			o.Failed = append(o.Failed, Failure{Row: b.SourceRow(f.Row) - first, Operator: f.Operator, Column: f.Column, Reason: f.Reason})
+			o.Failed = append(o.Failed, Failure{Row: b.SourceRow(f.Row), Operator: f.Operator, Column: f.Column, Reason: f.Reason})
 		}
 		if out.Kept != nil {
 			offsets := make([]uint32, len(out.Kept))
 			for i, k := range out.Kept {
-				offsets[i] = uint32(b.SourceRow(int(k)) - first) //nolint:gosec // a row of the batch
+				offsets[i] = uint32(b.SourceRow(int(k))) //nolint:gosec // a row of the batch
 			}
-			b.Offsets = offsets
+			b.Offsets, at.Offsets = offsets, offsets
 		}
 		o.Batch.Release()
 		if o.Batch = out.Batch; o.Batch == nil {

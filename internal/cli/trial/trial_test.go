@@ -1,6 +1,8 @@
 package trial
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -8,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/pkg/expr"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -75,7 +78,7 @@ func TestRun(t *testing.T) {
 	in := b.NewRecordBatch()
 	b.Release()
 	defer in.Release()
-	o, err := Run(t.Context(), mem, p.Stages, 0, in)
+	o, err := Run(t.Context(), mem, p.Stages, expr.Rows{}, in)
 	require.NoError(t, err)
 	defer o.Batch.Release()
 	require.Equal(t, []int64{0, 2}, o.Batch.Column(0).(*array.Int64).Int64Values())
@@ -133,5 +136,31 @@ cases:
 		require.NoError(t, err)
 		_, err = Case(t.Context(), mem, f, &f.Cases[0], s, schema)
 		require.ErrorContains(t, err, "x_test.yaml:2:", column)
+	}
+}
+
+// The cases of the examples hold, as a user runs them.
+func TestExamples(t *testing.T) {
+	files, err := filepath.Glob("../../../examples/*_test.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		f, err := pipeline.ParseTest(file, data)
+		require.NoError(t, err)
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(file), f.Pipeline))
+		require.NoError(t, err)
+		s, err := pipeline.Parse(f.Pipeline, text)
+		require.NoError(t, err)
+		for i := range f.Cases {
+			schema, err := Schema(f, &f.Cases[i], nil)
+			require.NoError(t, err)
+			v, err := Case(t.Context(), mem, f, &f.Cases[i], s, schema)
+			require.NoError(t, err)
+			require.Empty(t, v.Wrong, "%s: %s", file, v.Name)
+		}
+		mem.AssertSize(t, 0)
 	}
 }

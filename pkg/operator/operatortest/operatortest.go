@@ -84,7 +84,7 @@ func acceptsSlices(t *testing.T, mem memory.Allocator, in *arrow.Schema, op oper
 	defer whole.Release()
 	slice := whole.NewSlice(13, 200)
 	defer slice.Release()
-	res := applyAt(t, mem, op, slice, operator.Rows{First: 13})
+	res := applyAt(t, mem, op, slice, operator.Rows{InFile: 13})
 	defer res.Batch.Release()
 	require.LessOrEqual(t, res.Batch.NumRows(), slice.NumRows())
 }
@@ -174,7 +174,7 @@ func byHalves(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.
 	at := int64(0)
 	for _, part := range [][2]int64{{0, 100}, {100, rows}} {
 		slice := batch.NewSlice(part[0], part[1])
-		res := applyAt(t, mem, op, slice, operator.Rows{First: part[0]})
+		res := applyAt(t, mem, op, slice, operator.Rows{InFile: part[0]})
 		same := whole.Batch.NewSlice(at, at+res.Batch.NumRows())
 		require.True(t, array.RecordEqual(same, res.Batch))
 		at += res.Batch.NumRows()
