@@ -165,7 +165,7 @@ func (l *localFlags) fusedEdges(spec *pipeline.Spec) ([]bool, error) {
 func (a *app) runLocal(ctx context.Context, file string, local *localFlags, store int64) error {
 	spec, text, err := a.readSpec(file)
 	if err != nil {
-		return err
+		return a.everyError(ctx, file, err)
 	}
 	state, err := a.state(local.state)
 	if err != nil {

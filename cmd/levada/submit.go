@@ -163,6 +163,9 @@ func bindUnchecked(cmd *cobra.Command, unchecked *bool) {
 // the connection.
 func (a *app) submit(ctx context.Context, file string, flags serverFlags, unchecked bool) (*flow.Conn, *flow.Record, error) {
 	spec, text, err := a.readSpec(file)
+	if err != nil && !unchecked {
+		err = a.everyError(ctx, file, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

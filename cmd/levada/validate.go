@@ -71,6 +71,17 @@ func (a *app) inspectFile(ctx context.Context, file string) (*pipeline.Spec, *re
 	return d.Spec, facts, nil
 }
 
+// everyError adds to what is wrong with the text of a pipeline what only the columns of its
+// source show.
+func (a *app) everyError(ctx context.Context, file string, err error) error {
+	if _, wrong := errors.AsType[pipeline.Errors](err); wrong {
+		if _, _, all := a.inspectFile(ctx, file); all != nil {
+			return all
+		}
+	}
+	return err
+}
+
 // columns prints what a stage gives, in one line.
 func (a *app) columns(stage string, s *arrow.Schema) {
 	names := make([]string, s.NumFields())

@@ -248,7 +248,7 @@ func (f *formatter) prefix(n *yaml.Node) string {
 // inline is a node on one line.
 func (f *formatter) inline(n *yaml.Node) string {
 	var parts []string
-	switch n.Kind {
+	switch n.Kind { //nolint:exhaustive // the others are scalars
 	case yaml.AliasNode:
 		return "*" + n.Value
 	case yaml.MappingNode:

@@ -184,6 +184,9 @@ func (p *parser) unknown(key, val *yaml.Node, path string, names []string) {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 	}
 	p.fail(key, path, hint, "unknown field %q", key.Value)
+	if key.Value == "key" && !strings.HasPrefix(val.Value, "env:") {
+		p.conceal(val) // it may be one
+	}
 }
 
 // need reports a field that is missing among those that fields has seen.

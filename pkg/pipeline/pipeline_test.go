@@ -339,14 +339,19 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(head + tail))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := pipeline.Parse("fuzz", data)
+		d := pipeline.Draft("fuzz", data, &pipeline.Vars{Set: map[string]string{"A": "1"}})
+		_ = d.Errs.Pretty()
+		if d.Spec == nil {
+			return
+		}
+		_ = d.Spec.Hash()
+		p, err := pipeline.Compile(d.Spec, customers)
 		if err != nil {
 			_ = err.Error()
 			return
 		}
-		_ = s.Hash()
-		if _, err := pipeline.Compile(s, customers); err != nil {
-			_ = err.Error()
+		if _, err := pipeline.Lint(d.Spec, p.Needed, pipeline.LintFacts{}); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -14,8 +14,13 @@ type nodeOf = *yaml.Node
 
 // inside moves an error from the beginning of a scalar to the place inside it that
 // an expression's error names. Only scalars that stand in the file as they are read
-// can be looked into: plain ones, and quoted ones of one line without escapes.
+// can be looked into: plain ones, quoted ones of one line without escapes, and texts of
+// several lines that begin with |.
 func (s *Spec) inside(e *Error, n nodeOf, xe *expr.Error) {
+	if n != nil && n.Style == yaml.LiteralStyle {
+		s.insideLiteral(e, n, xe)
+		return
+	}
 	if n == nil || xe.Line != 1 || strings.Contains(n.Value, "\n") {
 		return
 	}
@@ -36,4 +41,19 @@ func (s *Spec) inside(e *Error, n nodeOf, xe *expr.Error) {
 		return // escapes, or folded over lines
 	}
 	e.Column = start + xe.Column
+}
+
+// insideLiteral is inside for a text of several lines, whose lines are those below its
+// sign, less what they are indented by.
+func (s *Spec) insideLiteral(e *Error, n nodeOf, xe *expr.Error) {
+	lines := strings.Split(n.Value, "\n")
+	if xe.Line > len(lines) {
+		return
+	}
+	indent, ok := strings.CutSuffix(s.line(n.Line+xe.Line), lines[xe.Line-1])
+	if !ok || strings.TrimSpace(indent) != "" {
+		return
+	}
+	e.Line = n.Line + xe.Line
+	e.Column, e.source = utf8.RuneCountInString(indent)+xe.Column, s.line(e.Line)
 }

@@ -178,10 +178,9 @@ func sized() object {
 // walkSchema calls visit for every field below a schema, with its path: those of lists
 // have [].
 func walkSchema(s object, path string, visit func(path string, s object)) {
-	if any, ok := s["anyOf"].([]any); ok {
-		for _, a := range any {
-			walkSchema(a.(object), path, visit) //nolint:errcheck,forcetypeassert // value makes them of objects
-		}
+	forms, _ := s["anyOf"].([]any)
+	for _, f := range forms {
+		walkSchema(f.(object), path, visit) //nolint:errcheck,forcetypeassert // value makes them of objects
 	}
 	if items, ok := s["items"].(object); ok {
 		walkSchema(items, path+"[]", visit)
