@@ -171,11 +171,12 @@ func (p *parser) testRows(n *yaml.Node, path string) []TestRow {
 		p.pairs(n, path, func(key, val *yaml.Node) {
 			val = target(val)
 			v := TestValue{Column: key.Value, Place: placeOf(val), Null: val.ShortTag() == "!!null", Scalar: val.Kind == yaml.ScalarNode, Text: val.Value}
-			text, err := json.Marshal(jsonOf(val))
-			if err != nil {
-				p.fail(val, join(path, key.Value), "write a value that JSON has", "%s", err)
+			left := maxValue
+			if parts := jsonOf(val, &left); left >= 0 {
+				v.JSON, _ = json.Marshal(parts) // of texts, numbers, lists and mappings
+			} else {
+				p.fail(val, join(path, key.Value), "write a smaller one, and no alias inside its own anchor", "the value has more than %d parts", maxValue)
 			}
-			v.JSON = text
 			r.Values = append(r.Values, v)
 		})
 		rows = append(rows, r)
@@ -183,20 +184,28 @@ func (p *parser) testRows(n *yaml.Node, path string) []TestRow {
 	return rows
 }
 
-// jsonOf is a YAML value as JSON has it. Numbers keep their digits; times are text.
-func jsonOf(n *yaml.Node) any {
+// maxValue bounds the parts of a value of a case: aliases can make a small text a large value,
+// or one without an end.
+const maxValue = 10_000
+
+// jsonOf is a YAML value as JSON has it. Numbers keep their digits; times are text. It takes
+// from left what it makes, and stops when nothing is.
+func jsonOf(n *yaml.Node, left *int) any {
 	n = target(n)
+	if *left--; *left < 0 {
+		return nil
+	}
 	switch n.Kind { //nolint:exhaustive // the others are scalars
 	case yaml.MappingNode:
 		m := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			m[n.Content[i].Value] = jsonOf(n.Content[i+1])
+			m[n.Content[i].Value] = jsonOf(n.Content[i+1], left)
 		}
 		return m
 	case yaml.SequenceNode:
 		l := make([]any, len(n.Content))
 		for i, c := range n.Content {
-			l[i] = jsonOf(c)
+			l[i] = jsonOf(c, left)
 		}
 		return l
 	}

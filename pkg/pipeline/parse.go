@@ -179,6 +179,10 @@ func (p *parser) unknown(key, val *yaml.Node, path string, names []string) {
 		p.conceal(val)
 		return
 	}
+	if key.Value == "<<" {
+		p.fail(key, path, "write the fields out; an alias may stand for a whole value", "merge keys are not supported")
+		return
+	}
 	hint := "known fields: " + strings.Join(names, ", ")
 	if near := nearest(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)

@@ -86,6 +86,8 @@ func TestMistakesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 	files, err := filepath.Glob("testdata/errors/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
+	messages := 0
+	defer func() { t.Logf("%d wrong specs, %d golden messages", len(files), messages) }()
 	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			data, err := os.ReadFile(path)
@@ -101,6 +103,7 @@ func TestMistakesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 				require.ErrorAs(t, err, &errs)
 			}
 			require.NotEmpty(t, errs)
+			messages += len(errs)
 			for _, e := range errs {
 				require.NotEmpty(t, e.Hint, "%s: a remedy", e)
 				require.NotContains(t, e.Pretty(), "hunter2", "a secret")

@@ -139,6 +139,14 @@ cases:
 	}
 }
 
+// Aliases make no value without an end.
+func TestValuesAreBounded(t *testing.T) {
+	for _, value := range []string{"&a [*a]", "&a { b: *a }", "[&a [1,1,1,1,1,1,1,1], &b [*a,*a,*a,*a,*a,*a,*a,*a], &c [*b,*b,*b,*b,*b,*b,*b,*b], &d [*c,*c,*c,*c,*c,*c,*c,*c], &e [*d,*d,*d,*d,*d,*d,*d,*d], [*e,*e,*e,*e,*e,*e,*e,*e]]"} {
+		_, err := pipeline.ParseTest("x_test.yaml", []byte("pipeline: spec.yaml\ncases: [{ name: one, in: [{ l: "+value+" }], out: [] }]\n"))
+		require.ErrorContains(t, err, "parts")
+	}
+}
+
 // The cases of the examples hold, as a user runs them.
 func TestExamples(t *testing.T) {
 	files, err := filepath.Glob("../../../examples/*_test.yaml")
