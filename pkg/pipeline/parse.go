@@ -304,13 +304,10 @@ func (p *parser) root(n *yaml.Node) {
 		"sink":     p.sink,
 		"policies": p.policies,
 	})
-	for field, remedy := range map[string]string{
-		"apiVersion": "begin with apiVersion: " + APIVersion, "name": "add name: and a name for the pipeline",
-		"source": "say where rows come from: source: { parquet: { uri: in/*.parquet } }",
-		"sink":   "say where rows go: sink: { parquet: { uri: out } }",
-	} {
-		p.need(n, "", seen, field, remedy)
-	}
+	p.need(n, "", seen, "apiVersion", "begin with apiVersion: "+APIVersion)
+	p.need(n, "", seen, "name", "add name: and a name for the pipeline")
+	p.need(n, "", seen, "source", "say where rows come from: source: { parquet: { uri: in/*.parquet } }")
+	p.need(n, "", seen, "sink", "say where rows go: sink: { parquet: { uri: out } }")
 	p.combinations()
 	if s.Policies.Visibility == "" {
 		s.Policies.Visibility = VisibilityFile
