@@ -673,7 +673,9 @@ func (p *parser) workers(n *yaml.Node, path string, to *Workers) {
 // text reads a scalar that is not null.
 func (p *parser) text(n *yaml.Node, path string, to *string) {
 	if p.draw != nil {
-		p.draw.put(text())
+		if n != p.draw.key { // that may be any name
+			p.draw.put(text())
+		}
 		return
 	}
 	n = target(n)
@@ -736,9 +738,6 @@ func (p *parser) pairs(n *yaml.Node, path string, f func(key, val *yaml.Node)) {
 
 // column reads the name of a column that the pipeline makes.
 func (p *parser) column(n *yaml.Node, path string, to *string) {
-	if p.draw != nil && n == p.draw.key {
-		return // any name
-	}
 	p.text(n, path, to)
 	if *to == blocks.OffsetsColumn {
 		p.fail(n, path, "choose another name", "column name %q is reserved", *to)

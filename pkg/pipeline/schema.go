@@ -61,12 +61,19 @@ type drawing struct {
 }
 
 // value draws what parse takes at a path: parse is given a node of each kind, since it
-// may go different ways with them.
+// may go different ways with them. Where it reads one by itself and draws nothing,
+// anything of that kind is valid: the schema never refuses what the parser takes.
 func (d *drawing) value(path string, parse func(n *yaml.Node, path string)) object {
 	before := d.alternatives
 	d.alternatives = nil
-	for _, kind := range []yaml.Kind{yaml.ScalarNode, yaml.SequenceNode, yaml.MappingNode} {
-		parse(&yaml.Node{Kind: kind}, path)
+	for _, form := range []struct {
+		kind  yaml.Kind
+		types []string
+	}{{yaml.ScalarNode, []string{"string", "number", "boolean", "null"}}, {yaml.SequenceNode, []string{"array"}}, {yaml.MappingNode, []string{"object"}}} {
+		drawn := len(d.alternatives)
+		if parse(&yaml.Node{Kind: form.kind}, path); len(d.alternatives) == drawn {
+			d.put(object{"type": form.types})
+		}
 	}
 	schemas := d.alternatives
 	d.alternatives = before
@@ -78,14 +85,10 @@ func (d *drawing) value(path string, parse func(n *yaml.Node, path string)) obje
 			seen, one = append(seen, string(text)), append(one, s)
 		}
 	}
-	switch len(one) {
-	case 0:
-		return object{} // anything: the parser has not said
-	case 1:
+	if len(one) == 1 {
 		return schemas[0]
-	default:
-		return object{"anyOf": one}
 	}
+	return object{"anyOf": one}
 }
 
 // put adds a schema that the value may have.
