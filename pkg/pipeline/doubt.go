@@ -34,7 +34,7 @@ func (c *compiler) doubt(o *OperatorSpec) {
 		}
 		c.lost = c.lost || o.bad
 	default:
-		c.lost = true
+		c.lost = c.lost || o.bad // nobody knows what it would have made
 	}
 }
 
