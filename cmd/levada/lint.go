@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,7 +44,7 @@ the pipeline is wrong. The rules:
 			}
 			found = slices.DeleteFunc(found, func(f pipeline.Finding) bool { return slices.Contains(disable, f.Rule) })
 			if asJSON {
-				err = a.findingsJSON(args[0], found)
+				err = a.printJSON(findingsOf(args[0], found))
 			} else {
 				a.tellFindings(args[0], found)
 			}
@@ -105,26 +104,28 @@ func (a *app) tellFindings(file string, found []pipeline.Finding) {
 	fmt.Fprintf(a.stdout, "%s, %s\n", figure.Plural(int64(warnings), "warning"), figure.Plural(int64(len(found)-warnings), "hint"))
 }
 
-// findingsJSON prints one object: version 1 of the shape that docs/spec-tools.md describes.
-func (a *app) findingsJSON(file string, found []pipeline.Finding) error {
-	type one struct {
-		Rule    string         `json:"rule"`
-		Level   pipeline.Level `json:"level"`
-		Line    int            `json:"line"`
-		Column  int            `json:"column"`
-		Path    string         `json:"path"`
-		Message string         `json:"message"`
-		Remedy  string         `json:"remedy"`
-	}
-	out := struct {
-		Version  int    `json:"version"`
-		File     string `json:"file"`
-		Findings []one  `json:"findings"`
-	}{Version: 1, File: file, Findings: []one{}}
+// findings is `levada lint --json`.
+type findings struct {
+	V        int       `json:"v"` // 1
+	File     string    `json:"file"`
+	Findings []finding `json:"findings"`
+}
+
+// finding is something in a pipeline that could be better.
+type finding struct {
+	Rule    string `json:"rule"`
+	Level   string `json:"level"` // warning or hint
+	Line    int    `json:"line"`  // from 1
+	Column  int    `json:"column"`
+	Path    string `json:"path"` // stages[0].transform[2].filter
+	Message string `json:"message"`
+	Hint    string `json:"hint"` // what to do
+}
+
+func findingsOf(file string, found []pipeline.Finding) findings {
+	out := findings{V: 1, File: file, Findings: []finding{}}
 	for _, f := range found {
-		out.Findings = append(out.Findings, one{f.Rule, f.Level, f.Line, f.Column, f.Path, f.Msg, f.Hint})
+		out.Findings = append(out.Findings, finding{f.Rule, string(f.Level), f.Line, f.Column, f.Path, f.Msg, f.Hint})
 	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(out)
+	return out
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -83,7 +82,7 @@ func (a *app) testFile(ctx context.Context, file string, match *regexp.Regexp) (
 	if err != nil {
 		return nil, err
 	}
-	spec, base, err := a.tested(ctx, file, f)
+	spec, base, err := a.pipelineOf(ctx, file, f)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +105,9 @@ func (a *app) testFile(ctx context.Context, file string, match *regexp.Regexp) (
 	return verdicts, nil
 }
 
-// tested reads the pipeline of a test file, and the columns of its source where the file
+// pipelineOf reads the pipeline of a test file, and the columns of its source where the file
 // names none. The values of --set outdo those of the file.
-func (a *app) tested(ctx context.Context, file string, f *pipeline.TestFile) (*pipeline.Spec, *arrow.Schema, error) {
+func (a *app) pipelineOf(ctx context.Context, file string, f *pipeline.TestFile) (*pipeline.Spec, *arrow.Schema, error) {
 	path := f.Pipeline
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(filepath.Dir(file), path)
@@ -146,7 +145,10 @@ func (a *app) tellVerdicts(verdicts []fileVerdict, asJSON bool) error {
 		return usagef("no case to run")
 	}
 	if asJSON {
-		return a.verdictsJSON(verdicts, failed)
+		if err := a.printJSON(testedOf(verdicts, failed)); err != nil || !failed {
+			return err
+		}
+		return errTold
 	}
 	n := 0
 	for _, v := range verdicts {
@@ -167,30 +169,26 @@ func (a *app) tellVerdicts(verdicts []fileVerdict, asJSON bool) error {
 	return nil
 }
 
-// verdictsJSON prints one object: version 1 of the shape that docs/spec-tools.md describes.
-func (a *app) verdictsJSON(verdicts []fileVerdict, failed bool) error {
-	type one struct {
-		File  string   `json:"file"`
-		Line  int      `json:"line"`
-		Name  string   `json:"name"`
-		OK    bool     `json:"ok"`
-		Wrong []string `json:"wrong,omitempty"`
-	}
-	out := struct {
-		Version int   `json:"version"`
-		OK      bool  `json:"ok"`
-		Cases   []one `json:"cases"`
-	}{Version: 1, OK: !failed}
+// tested is `levada test --json`.
+type tested struct {
+	V     int          `json:"v"`  // 1
+	OK    bool         `json:"ok"` // all cases hold
+	Cases []testedCase `json:"cases"`
+}
+
+// testedCase is how a case ended.
+type testedCase struct {
+	File  string   `json:"file"`
+	Line  int      `json:"line"` // from 1
+	Name  string   `json:"name"`
+	OK    bool     `json:"ok"`
+	Wrong []string `json:"wrong,omitempty"` // what was not as the case says
+}
+
+func testedOf(verdicts []fileVerdict, failed bool) tested {
+	out := tested{V: 1, OK: !failed}
 	for _, v := range verdicts {
-		out.Cases = append(out.Cases, one{v.file, v.Place.Line, v.Name, len(v.Wrong) == 0, v.Wrong})
+		out.Cases = append(out.Cases, testedCase{v.file, v.Place.Line, v.Name, len(v.Wrong) == 0, v.Wrong})
 	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(out); err != nil {
-		return err
-	}
-	if failed {
-		return errTold
-	}
-	return nil
+	return out
 }

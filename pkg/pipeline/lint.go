@@ -56,7 +56,7 @@ type lintRule struct {
 // lintRules are all rules, by name.
 var lintRules = map[string]lintRule{
 	"unused-column":    {LevelWarning, "a column that is read or computed, and used by nothing", (*linter).unused},
-	"late-filter":      {LevelHint, "a filter behind operators whose work on the dropped rows is for nothing", (*linter).lateFilters},
+	"late-filter":      {LevelHint, "a filter behind operators that work in vain on the dropped rows", (*linter).lateFilters},
 	"adjacent-filters": {LevelHint, "two filters in a row: only the first can skip row groups", (*linter).adjacentFilters},
 	"no-effect":        {LevelWarning, "an operator that changes nothing", (*linter).noEffect},
 	"masked-twice":     {LevelWarning, "a mask of what is masked", (*linter).maskedTwice},
