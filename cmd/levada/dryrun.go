@@ -43,7 +43,7 @@ const (
 	dryFailures = 5
 )
 
-var errEnough = errors.New("enough rows")
+var errShown = errors.New("enough rows")
 
 // dryRun shows the first rows that a run would write.
 //
@@ -84,11 +84,11 @@ func (a *app) dryRun(ctx context.Context, file string, flags *dryFlags) error {
 			return err
 		}
 		if shown == flags.rows {
-			return errEnough
+			return errShown
 		}
 		return nil
 	})
-	if errors.Is(err, errEnough) {
+	if errors.Is(err, errShown) {
 		err = nil
 	}
 	if err = errors.Join(err, out.Close()); err != nil {
