@@ -32,7 +32,7 @@ var secretName = regexp.MustCompile(`(?i)(^|_)(secret|secrets|password|passwd|pa
 
 // holdsCredentials reports that a field of this name would hold a secret.
 func holdsCredentials(field string) bool {
-	return secretName.MatchString(regexp.MustCompile(`[^A-Za-z0-9]`).ReplaceAllString(field, "_"))
+	return secretName.MatchString(strings.NewReplacer("-", "_", ".", "_", " ", "_").Replace(field))
 }
 
 // expand replaces the variables in all scalars below a node, and returns the text with
