@@ -386,37 +386,39 @@ func (r *reading) capture(e ast.Expr) *problem {
 	if p := r.outer.resolve(outside, false, false); p != nil {
 		return p
 	}
-	k, nullable := r.outer.plainKind(outside)
+	k, typ, nullable := r.outer.plainKind(outside)
 	if k == kindInvalid {
 		part := &reading{language: r.language, source: r.source, tree: ast.NewAST(r.factory.CopyExpr(outside), r.tree.SourceInfo()), columns: r.outer.columns, accesses: r.outer.accesses, declared: r.outer.declared}
 		if err := part.check(nil); err != nil {
 			return &problem{placed: err}
 		}
-		k, nullable = kindOf(part.tree.GetType(part.tree.Expr().ID())), true
+		if k, nullable = kindOf(part.tree.GetType(part.tree.Expr().ID())), true; k == kindDecimal {
+			return &problem{at: e.ID(), msg: "a decimal that is computed cannot be compared with elements", hint: "compute it by a with before"}
+		}
 	}
 	i := len(r.columns)
-	r.columns = append(r.columns, &column{kind: k, captured: outside, nullable: nullable})
+	r.columns = append(r.columns, &column{kind: k, captured: outside, typ: typ, nullable: nullable})
 	e.SetKindCase(r.factory.NewIdent(e.ID(), variable(i)))
 	return nil
 }
 
 // plainKind is the kind of a column, or of an access, that has been resolved; of anything
 // else invalid.
-func (r *reading) plainKind(e ast.Expr) (kind, bool) {
+func (r *reading) plainKind(e ast.Expr) (kind, arrow.DataType, bool) {
 	if e.Kind() == ast.IdentKind {
 		for i, c := range r.columns {
 			if e.AsIdent() == variable(i) {
-				return c.kind, c.nullable
+				return c.kind, c.typ, c.nullable
 			}
 		}
 	}
 	if e.Kind() == ast.CallKind {
 		if a := r.accesses[e.AsCall().FunctionName()]; a != nil {
 			k, _ := columnKind(a.typ)
-			return k, a.nullable
+			return k, a.typ, a.nullable
 		}
 	}
-	return kindInvalid, false
+	return kindInvalid, nil, false
 }
 
 // aboutRow says whether e, in a lambda, is read from the row and not from the element: a
@@ -541,7 +543,8 @@ func (c *compiler) accessCall(at int64, a *access, args []operand) (operand, *pr
 		return operand{}, p
 	}
 	node := &accessNode{of: n, kind: k, err: a.err, name: a.what, register: c.fresh(k), slot: c.access()}
-	return operand{node: node, kind: k, at: at, nullable: a.nullable, register: noRegister}, nil
+	d, _ := digitsOf(a.typ)
+	return operand{node: node, kind: k, at: at, digits: d, nullable: a.nullable, register: noRegister}, nil
 }
 
 // access hands out a slot in frame.slots.

@@ -1,11 +1,15 @@
 package expr_test
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+	"github.com/apache/arrow-go/v18/arrow/decimal256"
 	"github.com/apache/arrow-go/v18/arrow/float16"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"pgregory.net/rapid"
@@ -42,6 +46,26 @@ func floorMicros(nanos int64) int64 {
 		m--
 	}
 	return m
+}
+
+// decimalColumn draws numbers of few digits and of as many as there may be.
+func decimalColumn(name string, typ arrow.DecimalType) testColumn {
+	return testColumn{name, "decimal", typ, func(t *rapid.T, b array.Builder) any {
+		n := rapid.IntRange(1, int(typ.GetPrecision())).Draw(t, "digits")
+		if rapid.IntRange(0, 2).Draw(t, "few") > 0 {
+			n = min(n, 4)
+		}
+		x, _ := new(big.Int).SetString(rapid.StringMatching(fmt.Sprintf("-?[0-9]{%d}", n)).Draw(t, "decimal"), 10)
+		switch b := b.(type) {
+		case *array.Decimal64Builder:
+			b.Append(decimal.Decimal64(x.Int64()))
+		case *array.Decimal128Builder:
+			b.Append(decimal128.FromBigInt(x))
+		case *array.Decimal256Builder:
+			b.Append(decimal256.FromBigInt(x))
+		}
+		return newDec(x, typ.GetScale())
+	}}
 }
 
 var structType = arrow.StructOf(
@@ -239,6 +263,10 @@ var testColumns = []testColumn{
 		appendTo[*array.BooleanBuilder](b, x)
 		return x
 	}},
+	decimalColumn("d1", &arrow.Decimal128Type{Precision: 10, Scale: 2}),
+	decimalColumn("d2", &arrow.Decimal64Type{Precision: 12, Scale: 4}),
+	decimalColumn("d3", &arrow.Decimal128Type{Precision: 38, Scale: 0}),
+	decimalColumn("d4", &arrow.Decimal256Type{Precision: 38, Scale: 30}),
 	{"st", "nested", structType, func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
 	{"xs", "nested", arrow.ListOf(arrow.PrimitiveTypes.Int64), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
 	{"ss", "nested", arrow.LargeListOf(arrow.BinaryTypes.String), func(t *rapid.T, b array.Builder) any { return drawNested(t, b) }},
@@ -405,6 +433,8 @@ func valueAt(a arrow.Array, i int) any {
 		return blob(a.Value(i))
 	case *array.Boolean:
 		return a.Value(i)
+	case *array.Decimal128:
+		return newDec(a.Value(i).BigInt(), a.DataType().(arrow.DecimalType).GetScale())
 	case *array.Timestamp:
 		return instant(a.Value(i))
 	case *array.Duration:

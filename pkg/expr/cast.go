@@ -175,6 +175,7 @@ func lenientCasts(casts []function) (lenient []function) {
 		"string":    {{"try_string(visits)", `"3"`}},
 		"bool":      {{"try_bool(country)", "null"}},
 		"timestamp": {{"try_timestamp(country)", "null"}},
+		"decimal":   {{"try_decimal(country, 5, 2)", "null"}, {`try_decimal("1.005", 5, 2)`, `decimal("1.01", 5, 2)`}},
 		"duration":  {{`try_duration("90s")`, `duration("1m30s")`}, {"try_duration(country)", "null"}},
 	}
 	for _, f := range casts {

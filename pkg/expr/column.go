@@ -3,11 +3,13 @@ package expr
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"strconv"
 
 	"cel.dev/cel-go/common/ast"
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
@@ -28,6 +30,9 @@ func columnKind(dt arrow.DataType) (kind, bool) {
 		return kindTimestamp, true
 	case arrow.DURATION, arrow.TIME32, arrow.TIME64:
 		return kindDuration, true
+	case arrow.DECIMAL32, arrow.DECIMAL64, arrow.DECIMAL128, arrow.DECIMAL256:
+		_, ok := digitsOf(dt)
+		return kindDecimal, ok
 	case arrow.DICTIONARY:
 		if d, ok := dt.(*arrow.DictionaryType); ok {
 			switch d.ValueType.ID() { //nolint:exhaustive // dictionaries of text only
@@ -43,7 +48,7 @@ func columnKind(dt arrow.DataType) (kind, bool) {
 func columnAdvice(dt arrow.DataType) string {
 	switch dt.ID() { //nolint:exhaustive // the default suits the rest
 	case arrow.DECIMAL32, arrow.DECIMAL64, arrow.DECIMAL128, arrow.DECIMAL256:
-		return "write the column as double, or as int64 of the smallest unit"
+		return "write the column with at most 38 digits, and a scale from 0 to their number"
 	case arrow.STRUCT, arrow.LIST, arrow.LARGE_LIST, arrow.FIXED_SIZE_LIST, arrow.LIST_VIEW, arrow.LARGE_LIST_VIEW, arrow.MAP:
 		return "flatten the column where it is written"
 	case arrow.DICTIONARY:
@@ -63,6 +68,15 @@ type column struct {
 	captured ast.Expr // of a lambda: what it is around it
 	// err is what a value that does not fit the language fails with; nil when all fit.
 	err error
+}
+
+// digits are those of a decimal.
+func (c *column) digits() digits {
+	if c.typ == nil {
+		return digits{}
+	}
+	d, _ := digitsOf(c.typ)
+	return d
 }
 
 // columnError is the row error that a value of the type can give just by being read.
@@ -216,6 +230,20 @@ func (s *columnState) load(f *frame, v *vector, lo int) {
 				v.strs[i] = stringOf(a.Value(lo + i))
 			}
 		}
+	case *array.Decimal32:
+		for i := range f.n {
+			v.decimals[i] = decimal128.FromI64(int64(a.Value(lo + i)))
+		}
+	case *array.Decimal64:
+		for i := range f.n {
+			v.decimals[i] = decimal128.FromI64(int64(a.Value(lo + i)))
+		}
+	case *array.Decimal128:
+		copy(v.decimals, a.Values()[lo:hi])
+	case *array.Decimal256:
+		for i := range f.n {
+			v.decimals[i] = decimal128.FromBigInt(small256(a, lo+i, v))
+		}
 	case *array.Dictionary:
 		s.loadDictionary(f, v, a, lo)
 	case *array.Timestamp:
@@ -296,6 +324,15 @@ func (s *columnState) refuse(f *frame, v *vector, bad func(i int) bool) {
 			s.anyBad = true
 		}
 	}
+}
+
+// small256 is a decimal of 256 bits, which is of at most 38 digits; under a null it may be
+// anything, and zero is taken.
+func small256(a *array.Decimal256, i int, v *vector) *big.Int {
+	if v.nulls && a.IsNull(i) {
+		return new(big.Int)
+	}
+	return a.Value(i).BigInt()
 }
 
 // loadDictionary looks the text of each row up. A null in the dictionary is a

@@ -28,7 +28,7 @@ func customers() *arrow.Schema {
 		{Name: "2nd", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "", Type: arrow.PrimitiveTypes.Int64},
 		{Name: "preço", Type: arrow.PrimitiveTypes.Float64},
-		{Name: "total", Type: &arrow.Decimal128Type{Precision: 10, Scale: 2}},
+		{Name: "total", Type: &arrow.Decimal256Type{Precision: 50, Scale: 2}},
 		{Name: "tags", Type: arrow.ListOf(arrow.BinaryTypes.String)},
 		{Name: "view", Type: arrow.BinaryTypes.StringView},
 		{Name: "twice", Type: arrow.PrimitiveTypes.Int8},
@@ -94,8 +94,8 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"1 + 'olá' + lowr(email)", "1:13", `there is no function "lowr"`, "did you mean lower?"},
 		{"email . uper()", "1:9", `there is no function "uper"`, "did you mean upper?"},
 		// columns of other types, and only if they are used
-		{"total > 1", "1:1", `column "total" is of type decimal(10, 2), which expressions cannot use`, "write the column as double, or as int64 of the smallest unit"},
-		{"size(total)", "1:6", `column "total" is of type decimal(10, 2), which expressions cannot use`, "write the column as double, or as int64 of the smallest unit"},
+		{"total > 1", "1:1", `column "total" is of type decimal256(50, 2), which expressions cannot use`, "write the column with at most 38 digits, and a scale from 0 to their number"},
+		{"size(total)", "1:6", `column "total" is of type decimal256(50, 2), which expressions cannot use`, "write the column with at most 38 digits, and a scale from 0 to their number"},
 		// null
 		{"note == null", "1:6", "a comparison with null is null in every row", "write isNull(note)"},
 		{"null != note + 'x'", "1:6", "a comparison with null is null in every row", "write !isNull(x)"},
@@ -109,7 +109,7 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"at > '2001-01-01'", "1:4", "> does not take timestamp and string", `a timestamp is written timestamp("2001-01-31T00:00:00Z")`},
 		{"at + 3600", "1:4", "+ does not take timestamp and int", `a time span is written duration("1h30m")`},
 		{"took == '1h'", "1:6", "== does not take duration and string", `a duration is written duration("1h30m")`},
-		{"active < true", "1:8", "< does not take bool and bool", "it takes T < T -> bool    T: int, double, string, bytes, timestamp, duration"},
+		{"active < true", "1:8", "< does not take bool and bool", "it takes T < T -> bool    T: int, double, string, bytes, timestamp, duration; decimal < decimal -> bool; decimal < int -> bool; int < decimal -> bool; decimal < double -> bool; double < decimal -> bool"},
 		{"id && active", "1:4", "&& does not take int and bool", "it takes bool && bool -> bool"},
 		{"!id", "1:1", "! does not take int", "it takes !bool -> bool"},
 		{"id ? 1 : 2", "1:4", "the condition of ?: is a bool, not a value of kind int", ""},
@@ -176,7 +176,7 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 
 func TestCompileRefusesColumnsOfOtherTypes(t *testing.T) {
 	for advice, types := range map[string][]arrow.DataType{
-		"write the column as double, or as int64 of the smallest unit":                      {&arrow.Decimal128Type{Precision: 9}, &arrow.Decimal256Type{Precision: 9}},
+		"write the column with at most 38 digits, and a scale from 0 to their number":       {&arrow.Decimal128Type{Precision: 9, Scale: -1}, &arrow.Decimal256Type{Precision: 39}},
 		"write the column without the dictionary":                                           {&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.PrimitiveTypes.Int64}},
 		"write the column as one of int64, double, utf8, binary, bool, timestamp, duration": {arrow.Null, arrow.FixedWidthTypes.MonthInterval},
 	} {

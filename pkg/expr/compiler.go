@@ -13,6 +13,7 @@ type operand struct {
 	kind     kind
 	at       int64 // in the syntax tree
 	nullable bool
+	digits   digits        // of a decimal
 	constant *constantNode // the node, when it is constant
 	elements []operand     // of a list; it has no node
 	// register is the node's, to be used again when the node above has its
@@ -77,10 +78,10 @@ func (c *compiler) compile(e ast.Expr) (operand, *problem) {
 		for i, col := range c.reading.columns {
 			if e.AsIdent() == variable(i) {
 				if col.captured != nil {
-					return operand{node: captureNode{col}, kind: col.kind, at: e.ID(), nullable: col.nullable, register: noRegister}, nil
+					return operand{node: captureNode{col}, kind: col.kind, digits: col.digits(), at: e.ID(), nullable: col.nullable, register: noRegister}, nil
 				}
 				return operand{
-					node: &columnNode{column: col, state: i}, kind: col.kind, at: e.ID(),
+					node: &columnNode{column: col, state: i}, kind: col.kind, at: e.ID(), digits: col.digits(),
 					nullable: col.nullable, register: noRegister,
 				}, nil
 			}
@@ -187,7 +188,7 @@ func (c *compiler) fold(at int64, f *function, s *signature, args []operand) (op
 	case v.nulls && !v.valid.has(0):
 		return operand{}, nil
 	}
-	o = operand{kind: o.kind, at: at, register: noRegister, constant: newConstant(o.kind, v, 0)}
+	o = operand{kind: o.kind, at: at, digits: o.digits, register: noRegister, constant: newConstant(o.kind, v, 0)}
 	o.node = o.constant
 	return o, nil
 }
@@ -215,8 +216,12 @@ func (c *compiler) apply(at int64, f *function, s *signature, args []operand, sp
 		for i := range args {
 			args[i] = c.spread(args[i])
 		}
+		to := c.alike(args)
 		o := s.build(c, s, args)
 		o.at, o.kind = at, s.result
+		if s.result == kindDecimal {
+			o.digits = to
+		}
 		return o, nil
 	}
 	p := prepared{kernel: s.kernel, args: args, errs: s.errs, bounds: s.bounds}
@@ -227,7 +232,7 @@ func (c *compiler) apply(at int64, f *function, s *signature, args []operand, sp
 		}
 	}
 	n := &callNode{name: f.name, kind: s.result, kernel: p.kernel, derive: p.bounds, fallible: len(p.errs) > 0, lenient: s.lenient && len(p.errs) > 0}
-	o := operand{node: n, kind: s.result, at: at, nullable: n.lenient}
+	o := operand{node: n, kind: s.result, at: at, nullable: n.lenient, digits: p.digits}
 	for _, a := range p.args {
 		if spread || !s.scalars {
 			a = c.spread(a)
@@ -297,6 +302,9 @@ func buildNullIf(c *compiler, s *signature, args []operand) operand {
 		kind: s.result, a: args[0].node, b: args[1].node,
 		equal:    byStorage(s.result, equalKernel(intsOf), equalKernel(floatsOf), equalKernel(stringsOf), equalBools),
 		register: c.register(s.result), same: c.register(kindBool),
+	}
+	if s.result == kindDecimal {
+		n.equal = equalDecimals
 	}
 	c.release(args...)
 	c.release(operand{register: n.same})

@@ -12,6 +12,8 @@ var (
 	// fit 64 bits: integer arithmetic, time arithmetic, a uint64 column above
 	// the int64 range.
 	ErrOverflow = errors.New("integer overflow")
+	// ErrDecimal is the error of a row whose decimal takes more than 38 digits.
+	ErrDecimal = errors.New("decimal overflow")
 	// ErrDivideByZero is the error of a row whose divisor is zero: x / 0, x / 0.0, x % 0.
 	ErrDivideByZero = errors.New("division by zero")
 	// ErrCast is the error of a row whose value a cast cannot represent: int("a"), int(1e300).

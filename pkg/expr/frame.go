@@ -7,16 +7,18 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// vector is the value of a node in one chunk. Exactly one of ints, floats, strs
-// and bits is used: the one its kind is stored in (kind.storage).
+// vector is the value of a node in one chunk. Exactly one of ints, floats, strs,
+// bits and decimals is used: the one its kind is stored in (kind.storage).
 type vector struct {
-	ints   []int64
-	floats []float64
-	strs   []string
-	bits   *mask
+	ints     []int64
+	floats   []float64
+	strs     []string
+	bits     *mask
+	decimals []decimal128.Num
 	// valid has a bit for each row that is not null. It is only meaningful when
 	// nulls is set: without, every row is valid.
 	valid *mask
@@ -97,6 +99,8 @@ func newFrame(s shape) *frame {
 			v.floats = make([]float64, chunkRows)
 		case storeStrings:
 			v.strs = make([]string, chunkRows)
+		case storeDecimals:
+			v.decimals = make([]decimal128.Num, chunkRows)
 		case storeBits:
 			v.bits = new(mask)
 		case storeNone:

@@ -39,8 +39,8 @@ func functions() []function {
 	arithmetic := []function{
 		{
 			name: "+", tree: operators.Add, form: "a + b", in: inArithmetic,
-			doc:   "The sum of two numbers; two texts joined; a timestamp or duration moved by a duration.",
-			fails: "when the sum of two ints, or a time, does not fit 64 bits; when the joined text is longer than 8 MiB",
+			doc:   "The sum of two numbers; two texts joined; a timestamp or duration moved by a duration. " + decimalDoc,
+			fails: "when the sum of two ints, or a time, does not fit 64 bits; when a decimal takes more than 38 digits; when the joined text is longer than 8 MiB",
 			signatures: []signature{
 				{args: kinds(kindInt, kindInt), result: kindInt, kernel: addIntsKernel(), scalars: true, errs: overflow, bounds: addBounds()},
 				{args: kinds(kindDouble, kindDouble), widen: true, result: kindDouble, scalars: true, kernel: floatKernel(addFloats, addFloatsScalar, addScalarFloats), bounds: floatBounds(func(a, b float64) float64 { return a + b })},
@@ -59,8 +59,8 @@ func functions() []function {
 		},
 		{
 			name: "-", tree: operators.Subtract, form: "a - b", in: inArithmetic,
-			doc:   "The difference of two numbers; the time between two timestamps; a timestamp or duration moved back.",
-			fails: "when the difference of two ints, or a time, does not fit 64 bits",
+			doc:   "The difference of two numbers; the time between two timestamps; a timestamp or duration moved back. " + decimalDoc,
+			fails: "when the difference of two ints, or a time, does not fit 64 bits; when a decimal takes more than 38 digits",
 			signatures: []signature{
 				{args: kinds(kindInt, kindInt), result: kindInt, kernel: subIntsKernel(), scalars: true, errs: overflow, bounds: subBounds()},
 				{args: kinds(kindDouble, kindDouble), widen: true, result: kindDouble, scalars: true, kernel: floatKernel(subFloats, subFloatsScalar, subScalarFloats), bounds: floatBounds(func(a, b float64) float64 { return a - b })},
@@ -75,8 +75,8 @@ func functions() []function {
 		},
 		{
 			name: "*", tree: operators.Multiply, form: "a * b", in: inArithmetic,
-			doc:   "The product of two numbers.",
-			fails: "when the product of two ints does not fit 64 bits",
+			doc:   "The product of two numbers. " + decimalDoc + " The product has the digits of both behind the point.",
+			fails: "when the product of two ints does not fit 64 bits; when a decimal takes more than 38 digits",
 			signatures: []signature{
 				{args: kinds(kindInt, kindInt), result: kindInt, kernel: intKernel(mulInts, mulIntsScalar, mulScalarInts, mulOverflows), scalars: true, errs: overflow, bounds: intBounds(func(a, b int64) int64 { return a * b }, mulOverflows)},
 				{args: kinds(kindDouble, kindDouble), widen: true, result: kindDouble, scalars: true, kernel: floatKernel(mulFloats, mulFloatsScalar, mulScalarFloats), bounds: floatBounds(func(a, b float64) float64 { return a * b })},
@@ -89,8 +89,8 @@ func functions() []function {
 		},
 		{
 			name: "/", tree: operators.Divide, form: "a / b", in: inArithmetic,
-			doc:   "The quotient of two numbers: always a double, also of two ints. int(a / b) cuts the fraction off.",
-			fails: "when b is zero",
+			doc:   "The quotient of two numbers: always a double, also of two ints; but of a decimal and another, or an int, a decimal with as many digits behind the point as they have, at least 6, the last one rounded. int(a / b) cuts the fraction off.",
+			fails: "when b is zero; when a decimal takes more than 38 digits",
 			signatures: []signature{
 				{args: kinds(kindDouble, kindDouble), widen: true, result: kindDouble, scalars: true, errs: byZero, kernel: checkFloatDivisor(floatKernel(divFloats, divFloatsScalar, divScalarFloats)), bounds: divideBounds},
 			},
@@ -353,7 +353,7 @@ func functions() []function {
 		},
 		{
 			name: "min", form: "min(a, b, ...)", in: inNumbers, folds: true,
-			doc: "The smallest. With NaN, NaN.",
+			doc: "The smallest. With NaN, NaN.", fails: "for decimals that together take more than 38 digits",
 			signatures: familyOf(compared, func(k kind) signature {
 				return signature{
 					args: kinds(k, k), result: k, widen: k == kindDouble,
@@ -365,7 +365,7 @@ func functions() []function {
 		},
 		{
 			name: "max", form: "max(a, b, ...)", in: inNumbers, folds: true,
-			doc: "The largest. With NaN, NaN.",
+			doc: "The largest. With NaN, NaN.", fails: "for decimals that together take more than 38 digits",
 			signatures: familyOf(compared, func(k kind) signature {
 				return signature{
 					args: kinds(k, k), result: k, widen: k == kindDouble,
@@ -452,12 +452,21 @@ func functions() []function {
 		part("minute", "The minute, from 0 to 59.", minuteOf, within(0, 59), "30"),
 		part("second", "The second, from 0 to 59.", secondOf, within(0, 59), "0"),
 	}
+	casts = append(casts, decimalCast())
+	for _, table := range [][]function{arithmetic, comparisons, casts, numbers} {
+		for i := range table {
+			f := &table[i]
+			f.signatures = append(f.signatures, decimalSignatures(f.treeName())...)
+		}
+	}
 	casts = slices.Concat(casts, lenientCasts(casts))
 	numbers = slices.Concat(numbers, numberFunctions())
 	texts = slices.Concat(texts, textFunctions())
 	times = slices.Concat(times, moreParts(), timeFunctions())
 	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions(), accessFunctions(), rowFunctions())
 }
+
+const decimalDoc = "With a decimal, an int is one, and a double makes doubles of both."
 
 // byStorage picks the kernel for a kind.
 func byStorage(k kind, ints, floats, strs, bools kernel) kernel {

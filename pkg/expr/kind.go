@@ -17,12 +17,13 @@ const (
 	kindBool
 	kindTimestamp // microseconds since 1970-01-01T00:00:00Z
 	kindDuration  // microseconds
+	kindDecimal   // see digits
 	kindNull      // the literal null, a branch of ?: and nothing else
 	kindList      // a literal list, the right side of `in` and nothing else
 )
 
 // valueKinds are the kinds a column, or a result, can have.
-var valueKinds = [...]kind{kindInt, kindDouble, kindString, kindBytes, kindBool, kindTimestamp, kindDuration}
+var valueKinds = [...]kind{kindInt, kindDouble, kindString, kindBytes, kindBool, kindTimestamp, kindDuration, kindDecimal}
 
 func (k kind) String() string {
 	switch k {
@@ -40,6 +41,8 @@ func (k kind) String() string {
 		return "timestamp"
 	case kindDuration:
 		return "duration"
+	case kindDecimal:
+		return "decimal"
 	case kindNull:
 		return "null"
 	case kindList:
@@ -57,6 +60,7 @@ const (
 	storeFloats
 	storeStrings
 	storeBits
+	storeDecimals
 	storeNone // a register whose values are slices of the batch
 )
 
@@ -68,6 +72,8 @@ func (k kind) storage() storage {
 		return storeStrings
 	case kindBool:
 		return storeBits
+	case kindDecimal:
+		return storeDecimals
 	case kindInt, kindTimestamp, kindDuration, kindNull, kindList, kindInvalid:
 	}
 	return storeInts
@@ -89,6 +95,8 @@ func (k kind) celType() *types.Type {
 		return types.TimestampType
 	case kindDuration:
 		return types.DurationType
+	case kindDecimal:
+		return decimalType
 	case kindNull:
 		return types.NullType
 	case kindList:
@@ -98,6 +106,8 @@ func (k kind) celType() *types.Type {
 	}
 	return types.ErrorType
 }
+
+var decimalType = types.NewOpaqueType("decimal")
 
 func kindOf(t *types.Type) kind {
 	if t == nil {
@@ -118,6 +128,10 @@ func kindOf(t *types.Type) kind {
 		return kindTimestamp
 	case types.DurationKind:
 		return kindDuration
+	case types.OpaqueKind:
+		if t.TypeName() == decimalType.TypeName() {
+			return kindDecimal
+		}
 	case types.NullTypeKind:
 		return kindNull
 	case types.ListKind:
@@ -126,7 +140,7 @@ func kindOf(t *types.Type) kind {
 	return kindInvalid
 }
 
-// arrowType is the type of a result of the kind.
+// arrowType is the type of a result of the kind, for all but decimals.
 func (k kind) arrowType() arrow.DataType {
 	switch k {
 	case kindInt:
@@ -143,7 +157,7 @@ func (k kind) arrowType() arrow.DataType {
 		return arrow.FixedWidthTypes.Timestamp_us
 	case kindDuration:
 		return arrow.FixedWidthTypes.Duration_us
-	case kindNull, kindList, kindInvalid:
+	case kindDecimal, kindNull, kindList, kindInvalid: // the type of a decimal has its digits
 	}
 	return arrow.Null
 }

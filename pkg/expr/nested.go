@@ -442,6 +442,8 @@ func (v *vector) gather(k kind, src *vector, rows []int) {
 			v.floats[j] = src.floats[i]
 		case storeStrings:
 			v.strs[j] = src.strs[i]
+		case storeDecimals:
+			v.decimals[j] = src.decimals[i]
 		case storeBits:
 			if src.bits.has(i) {
 				v.bits.set(j)

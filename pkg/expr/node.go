@@ -1,6 +1,10 @@
 package expr
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+)
 
 // A node is one operation of a compiled expression. Nodes are shared by all
 // evaluations of a program and hold no state; what they compute goes into the
@@ -43,6 +47,8 @@ func newConstant(k kind, v *vector, row int) *constantNode {
 		c.vector.floats = []float64{v.floats[row]}
 	case storeStrings:
 		c.vector.strs = []string{strings.Clone(v.strs[row])} // not in the frame's memory
+	case storeDecimals:
+		c.vector.decimals = []decimal128.Num{v.decimals[row]}
 	case storeBits:
 		c.vector.scalar = false
 		c.vector.bits = new(mask)

@@ -65,6 +65,9 @@ func (p *Program) compile(c *compiler, r *reading) *problem {
 		}
 		root = c.spread(root)
 		p.kind, p.nullable, p.root, p.typ = root.kind, root.nullable, root.node, root.kind.arrowType()
+		if root.kind == kindDecimal {
+			p.typ = root.digits.arrowType()
+		}
 		return nil
 	}
 	args := make([]operand, 0, len(r.nested.args))
@@ -82,7 +85,7 @@ func (p *Program) compile(c *compiler, r *reading) *problem {
 }
 
 // Type is the Arrow type of what Eval returns: int64, float64, utf8, binary, bool,
-// timestamp[us, UTC] or duration[us]; for a
+// timestamp[us, UTC], duration[us] or decimal128; for a
 // struct, a list or a map as a whole, the type that it has.
 func (p *Program) Type() arrow.DataType { return p.typ }
 
@@ -135,7 +138,7 @@ func (p *Program) Eval(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	if p.nested != nil {
 		return p.evalNested(ctx, f, rows)
 	}
-	out := newResult(mem, p.kind, rows)
+	out := newResult(mem, p.kind, p.typ, rows)
 	defer out.release()
 	for lo := 0; lo < rows; lo += chunkRows {
 		if err := ctx.Err(); err != nil {

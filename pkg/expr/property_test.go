@@ -88,9 +88,12 @@ func TestEachFunctionAgreesWithTheOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := &generator{t: t, columns: columnsByKind()}
 		var term term
-		if rapid.IntRange(0, 3).Draw(t, "nested") == 0 {
+		switch rapid.IntRange(0, 5).Draw(t, "sort") {
+		case 0:
+			term = g.nestedTerm(rapid.SampledFrom(decimalMeanings()).Draw(t, "decimal"), 0)
+		case 1:
 			term = g.nestedTerm(rapid.SampledFrom(nestedMeanings()).Draw(t, "access"), rapid.IntRange(0, 1).Draw(t, "depth"))
-		} else {
+		default:
 			term = g.meant(rapid.SampledFrom(meanings()).Draw(t, "function"), 0)
 		}
 		p := compileTerm(t, term, schema)

@@ -95,6 +95,7 @@ word that CEL reserves, write ` + "`col(\"unit price\")`" + `.
 | utf8, large_utf8, utf8_view, and dictionaries of utf8 and large_utf8 | string | |
 | binary, large_binary, binary_view, fixed_size_binary | bytes | |
 | bool | bool | |
+| decimal32 to decimal256 | decimal | up to 38 digits, and a scale that is not negative |
 | timestamp of any unit and zone | timestamp | microseconds in UTC; nanoseconds round down; without a zone, UTC is taken |
 | date32, date64 | timestamp | its midnight in UTC |
 | duration of any unit | duration | microseconds; nanoseconds round down |
@@ -105,7 +106,7 @@ word that CEL reserves, write ` + "`col(\"unit price\")`" + `.
 Seconds, milliseconds and days too far away for 64 bits of microseconds (about the year 294000)
 are row errors. Other types can pass through a pipeline, but an expression that names one is refused.
 
-The result of an expression is int64, float64, utf8, binary, bool, timestamp[us, UTC] or duration[us];
+The result of an expression is int64, float64, utf8, binary, bool, timestamp[us, UTC], duration[us] or decimal128;
 or, where it is a struct, a list or a map as a whole, the type that it has.
 
 ## Literals

@@ -6,6 +6,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
@@ -13,6 +14,7 @@ import (
 // but the values: what lies under a null is zero.
 type result struct {
 	kind   kind
+	typ    arrow.DataType
 	rows   int
 	valid  *memory.Buffer
 	values *memory.Buffer // of text: the offsets
@@ -21,8 +23,8 @@ type result struct {
 	nulls  int
 }
 
-func newResult(mem memory.Allocator, k kind, rows int) *result {
-	r := &result{kind: k, rows: rows, valid: memory.NewResizableBuffer(mem), values: memory.NewResizableBuffer(mem)}
+func newResult(mem memory.Allocator, k kind, typ arrow.DataType, rows int) *result {
+	r := &result{kind: k, typ: typ, rows: rows, valid: memory.NewResizableBuffer(mem), values: memory.NewResizableBuffer(mem)}
 	switch k.storage() {
 	case storeBits:
 		r.values.Resize((rows + 7) / 8)
@@ -30,6 +32,8 @@ func newResult(mem memory.Allocator, k kind, rows int) *result {
 		r.values.Resize((rows + 1) * arrow.Int32SizeBytes)
 		r.offsets()[0] = 0
 		r.text = memory.NewResizableBuffer(mem)
+	case storeDecimals:
+		r.values.Resize(rows * arrow.Decimal128SizeBytes)
 	case storeInts, storeFloats, storeNone:
 		r.values.Resize(rows * arrow.Int64SizeBytes)
 	}
@@ -68,6 +72,10 @@ func (r *result) append(v *vector, failed *mask, lo, n int) error {
 		dst := arrow.Float64Traits.CastFromBytes(r.values.Bytes())[lo : lo+n]
 		copy(dst, v.floats[:n])
 		clearNulls(dst, &valid, nulls)
+	case storeDecimals:
+		dst := arrow.Decimal128Traits.CastFromBytes(r.values.Bytes())[lo : lo+n]
+		copy(dst, v.decimals[:n])
+		clearNulls(dst, &valid, nulls)
 	case storeBits:
 		for w := range valid {
 			valid[w] &= v.bits[w]
@@ -95,7 +103,7 @@ func (r *result) setValid(valid *mask, nulls, lo, n int) {
 }
 
 // clearNulls zeroes what lies under nulls: garbage of the batch, or of a row that failed.
-func clearNulls[T int64 | float64](dst []T, valid *mask, nulls int) {
+func clearNulls[T int64 | float64 | decimal128.Num](dst []T, valid *mask, nulls int) {
 	if nulls == 0 {
 		return
 	}
@@ -105,7 +113,8 @@ func clearNulls[T int64 | float64](dst []T, valid *mask, nulls int) {
 			if i >= len(dst) {
 				return
 			}
-			dst[i] = 0
+			var zero T
+			dst[i] = zero
 		}
 	}
 }
@@ -148,7 +157,7 @@ func (r *result) array() arrow.Array {
 		}
 		buffers = append(buffers, r.text)
 	}
-	data := array.NewData(r.kind.arrowType(), r.rows, buffers, nil, r.nulls, 0)
+	data := array.NewData(r.typ, r.rows, buffers, nil, r.nulls, 0)
 	defer data.Release()
 	return array.MakeFromData(data)
 }

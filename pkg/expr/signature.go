@@ -71,6 +71,7 @@ type prepared struct {
 	args   []operand // those left to be evaluated
 	errs   []error
 	bounds func(args []bounds) bounds
+	digits digits // of a decimal
 }
 
 // familyOf makes a signature for each of the kinds. The first kind must not

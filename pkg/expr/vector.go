@@ -1,6 +1,10 @@
 package expr
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+)
 
 var allValid = func() *mask {
 	m := new(mask)
@@ -27,6 +31,9 @@ func (v *vector) fill(c *vector) {
 	for i := range v.strs {
 		v.strs[i] = c.strs[0]
 	}
+	for i := range v.decimals {
+		v.decimals[i] = c.decimals[0]
+	}
 	v.filled = true
 }
 
@@ -39,6 +46,8 @@ func (v *vector) copy(k kind, src *vector, n int) {
 		copy(v.floats, src.floats[:n])
 	case storeStrings:
 		copy(v.strs, src.strs[:n])
+	case storeDecimals:
+		copy(v.decimals, src.decimals[:n])
 	case storeBits:
 		*v.bits = *src.bits
 	case storeNone:
@@ -58,6 +67,8 @@ func (v *vector) merge(k kind, src *vector, m *mask) {
 		mergeRows(v.floats, src.floats, m)
 	case storeStrings:
 		mergeRows(v.strs, src.strs, m)
+	case storeDecimals:
+		mergeRows(v.decimals, src.decimals, m)
 	case storeBits:
 		for w := range m {
 			v.bits[w] = v.bits[w]&^m[w] | src.bits[w]&m[w]
@@ -73,7 +84,7 @@ func (v *vector) merge(k kind, src *vector, m *mask) {
 	}
 }
 
-func mergeRows[T int64 | float64 | string](dst, src []T, m *mask) {
+func mergeRows[T int64 | float64 | string | decimal128.Num](dst, src []T, m *mask) {
 	for w, word := range m {
 		if word == ^uint64(0) {
 			copy(dst[w*64:w*64+64], src[w*64:w*64+64])

@@ -15,6 +15,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
@@ -63,6 +64,18 @@ var sameInDuckDB = [][2]string{
 	{"pow(abs(x), 1.5)", "pow(abs(x), 1.5)"},
 	{"sign(i)", "sign(i)"},
 	{"isNaN(w)", "isnan(w)"},
+	// decimals
+	{"string(d + e)", "CAST(d + e AS VARCHAR)"},
+	{"string(d - e)", "CAST(d - e AS VARCHAR)"},
+	{"string(d * e)", "CAST(d * e AS VARCHAR)"},
+	{"string(-d)", "CAST(-d AS VARCHAR)"},
+	{"d < e", "d < e"},
+	{"d == 5", "d = 5"},
+	{"string(round(d))", "CAST(round(d) AS VARCHAR)"},
+	{"string(floor(e))", "CAST(floor(e) AS VARCHAR)"},
+	{"string(decimal(e, 9, 1))", "CAST(CAST(e AS DECIMAL(9, 1)) AS VARCHAR)"},
+	{"string(coalesce(d, e))", "CAST(coalesce(d, e) AS VARCHAR)"},
+	{"double(d)", "CAST(d AS DOUBLE)"},
 	// bits
 	{"bitAnd(i, j)", "i & j"},
 	{"bitOr(i, j)", "i | j"},
@@ -238,6 +251,8 @@ func expressionRows(rows int) arrow.RecordBatch {
 		{Name: "x", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 		{Name: "y", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
 		{Name: "w", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+		{Name: "d", Type: &arrow.Decimal128Type{Precision: 10, Scale: 2}, Nullable: true},
+		{Name: "e", Type: &arrow.Decimal128Type{Precision: 12, Scale: 4}, Nullable: true},
 		{Name: "b", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
 		{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
 		{Name: "t", Type: arrow.BinaryTypes.String, Nullable: true},
@@ -280,6 +295,8 @@ func append1(b array.Builder, r *rand.Rand, name string, texts []string, ints []
 			x = []float64{math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1), 1e300, 0.5, -2.5}[r.IntN(7)]
 		}
 		b.Append(x)
+	case *array.Decimal128Builder:
+		b.Append(decimal128.FromI64(r.Int64N(200001) - 100000))
 	case *array.BooleanBuilder:
 		b.Append(r.IntN(2) == 0)
 	case *array.StringBuilder:
