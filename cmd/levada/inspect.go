@@ -139,6 +139,9 @@ func release(batches []arrow.RecordBatch) {
 	}
 }
 
+// errEnough ends a reading that has what it wants.
+var errEnough = errors.New("that was enough")
+
 // firstRows reads the first n rows of a file. The caller must Release them.
 func firstRows(ctx context.Context, uri string, n int64) (first []arrow.RecordBatch, err error) {
 	if n == 0 {

@@ -572,7 +572,6 @@ func accessFunctions() []function {
 			name: ".", tree: "_._", form: "a.b", in: inNested, doc: "The field of a struct, also written a[\"b\"].",
 			nulls: "null if the struct or the field is null", forms: []string{"struct.field -> the field's type"}, signatures: arity(1),
 			examples: []example{{"address.city", `"Lisboa"`}, {"items[1].name", `"book"`}, {`address["zip"]`, "null"}},
-			slow:     "of a struct with nulls the bitmaps are joined row by row",
 		},
 		{
 			name: "[]", tree: operators.Index, form: "a[i]", in: inNested,

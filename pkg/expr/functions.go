@@ -303,6 +303,7 @@ func functions() []function {
 				{args: kinds(kindString), result: kindBytes, kernel: mapStrings(func(_ *frame, s string) string { return s })},
 			},
 			examples: []example{{`bytes("olá")`, `b"olá"`}},
+			slow:     copied,
 		},
 		{
 			name: "bool", form: "bool(a)", in: inCasts,
@@ -407,6 +408,7 @@ func functions() []function {
 			doc:        "Without the white space at both ends, by Unicode.",
 			signatures: []signature{{args: kinds(kindString), result: kindString, kernel: mapStrings(trim)}},
 			examples:   []example{{`trim("  a b ")`, `"a b"`}},
+			slow:       copied,
 		},
 		{
 			name: "contains", form: "contains(a, part)", in: inText, method: true,

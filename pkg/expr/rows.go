@@ -94,7 +94,6 @@ func rowFunctions() []function {
 			nulls:      "never null",
 			signatures: []signature{{args: []kind{}, result: kindString, kernel: rowUUIDs, placed: true}},
 			examples:   []example{{"uuid()", `"ea42c9d8-805f-8b4e-a78d-7bad648f4ed6"`}},
-			slow:       "a SHA-256 and 36 characters for each row",
 		},
 	}
 }

@@ -21,6 +21,7 @@ func textFunctions() []function {
 			doc:        "Without the white space at the " + where + ", by Unicode.",
 			signatures: []signature{{args: text, result: kindString, kernel: mapStrings(func(_ *frame, s string) string { return cut(s) })}},
 			examples:   examples,
+			slow:       copied,
 		}
 	}
 	pad := func(name, where string, start bool, examples ...example) function {
@@ -55,7 +56,6 @@ func textFunctions() []function {
 			fails:      tooLong,
 			signatures: []signature{{args: texts(3), result: kindString, prepare: preparePattern(replaceMatches), errs: long}},
 			examples:   []example{{`replaceMatches(email, "(.*)@.*", "${1}@x")`, `"ana@x"`}},
-			slow:       "a regular expression works through each text, and the plain loop has none",
 		},
 		{
 			name: "extract", form: "extract(a, pattern)", in: inText, method: true,
@@ -63,7 +63,6 @@ func textFunctions() []function {
 			nulls:      "null if a is null, and where nothing matches",
 			signatures: []signature{{args: texts(2), result: kindString, prepare: preparePattern(extractMatch), lenient: true, errs: []error{ErrPattern}}},
 			examples:   []example{{`email.extract("@(.*)")`, `"example.org"`}, {`extract(country, "[0-9]+")`, "null"}},
-			slow:       "a regular expression works through each text, and the plain loop has none",
 		},
 		pad("padStart", "at the start", true, example{`padStart(string(visits), 4, "0")`, `"0003"`}, example{`country.padStart(4)`, `"  PT"`}),
 		pad("padEnd", "at the end", false, example{`country.padEnd(5, "ab")`, `"PTaba"`}),
@@ -98,6 +97,9 @@ func textFunctions() []function {
 		},
 	}
 }
+
+// copied is why a function that only cuts costs what it does.
+const copied = "what comes out is copied, where a Go string shares the memory of the one that it is cut from"
 
 // textKernel makes a kernel of a function that makes one text a row, in memory of
 // frame.text or of its operands.
