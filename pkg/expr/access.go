@@ -2,6 +2,7 @@ package expr
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"cel.dev/cel-go/checker"
@@ -41,9 +42,8 @@ type access struct {
 // accessName is what the call of access i is named.
 func accessName(i int) string { return fmt.Sprintf("@%d", i) }
 
-// lambda is the reading of p in xs.exists(x, p): its own syntax tree, over the elements.
+// lambda is what p is about in xs.exists(x, p), which has a reading of its own.
 type lambda struct {
-	*reading
 	variable string
 	element  access
 }
@@ -187,19 +187,19 @@ func (r *reading) index(e ast.Expr, of *access, index ast.Expr) (*access, *probl
 		return nil, &problem{at: e.ID(), msg: "a field of a struct is named by a constant", hint: fmt.Sprintf("as in a[%q]", s.Field(0).Name)}
 	}
 	a := &access{nullable: true, what: "[]"}
-	a.args = append(of.args[:len(of.args):len(of.args)], index)
-	a.takers = append(of.takers[:len(of.takers):len(of.takers)], "[]")
+	a.args = append(slices.Clip(of.args), index)
+	a.takers = append(slices.Clip(of.takers), "[]")
 	at := len(of.args)
 	if m, ok := of.typ.(*arrow.MapType); ok {
 		k, _ := columnKind(m.KeyType())
-		switch m.KeyType().ID() { //nolint:exhaustive // keys of these types only
+		switch m.KeyType().ID() {
 		case arrow.STRING, arrow.LARGE_STRING, arrow.INT64, arrow.INT32:
 		default:
 			return nil, &problem{at: e.ID(), msg: "a map with keys of type " + m.KeyType().String() + " cannot be looked into", hint: "keys are utf8, int64 or int32"}
 		}
-		a.typ, a.kinds = m.ItemType(), append(of.kinds[:at:at], k)
+		a.typ, a.kinds = m.ItemType(), append(slices.Clip(of.kinds), k)
 	} else if f, ok := elementOf(of.typ); ok {
-		a.typ, a.kinds = f.Type, append(of.kinds[:at:at], kindInt)
+		a.typ, a.kinds = f.Type, append(slices.Clip(of.kinds), kindInt)
 	} else {
 		return nil, &problem{at: e.ID(), msg: "a value of type " + of.typ.String() + " has no elements", hint: "for a part of a text, write substring(a, 0, 1)"}
 	}
@@ -335,7 +335,7 @@ func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable strin
 		language: r.language, source: r.source, schema: r.schema, outer: r,
 		factory: r.factory, tree: ast.NewAST(body, r.tree.SourceInfo()), byIndex: map[int]int{},
 	}
-	sub.lambda = &lambda{reading: sub, variable: variable, element: access{
+	sub.lambda = &lambda{variable: variable, element: access{
 		typ: f.Type, nullable: f.Nullable, what: variable,
 		nested: func(*compiler, []operand) (nestedNode, *problem) { return elementsArray{}, nil },
 	}}
@@ -350,7 +350,7 @@ func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable strin
 	}
 	a := &access{
 		typ: arrow.FixedWidthTypes.Boolean, what: name, nullable: true, // refined where it is compiled
-		args: of.args[:len(of.args):len(of.args)], kinds: of.kinds[:len(of.kinds):len(of.kinds)], takers: of.takers[:len(of.takers):len(of.takers)],
+		args: slices.Clip(of.args), kinds: slices.Clip(of.kinds), takers: slices.Clip(of.takers),
 	}
 	for _, c := range sub.columns {
 		a.args, a.kinds = append(a.args, c.captured), append(a.kinds, c.kind)

@@ -85,7 +85,7 @@ func (c *columnNode) bounds(stats statistics) bounds {
 		if okLo && okHi && (hi || !lo) {
 			b.canFalse, b.canTrue = !lo, hi
 		}
-	case storeNone:
+	case storeDecimals, storeNone:
 	}
 	return b
 }
@@ -125,7 +125,7 @@ func (c *constantNode) bounds(statistics) bounds {
 	case storeBits:
 		b.canTrue = c.vector.bits.has(0)
 		b.canFalse = !b.canTrue
-	case storeNone:
+	case storeDecimals, storeNone:
 	}
 	return b
 }
@@ -286,7 +286,7 @@ func rank(a, b bounds) ranking {
 		r.less = b.topStr || a.loStr < b.hiStr
 		r.greater = a.topStr || a.hiStr > b.loStr
 		r.equal = (b.topStr || a.loStr <= b.hiStr) && (a.topStr || b.loStr <= a.hiStr)
-	case storeBits, storeNone:
+	case storeBits, storeDecimals, storeNone:
 	}
 	return r
 }

@@ -16,8 +16,16 @@ type unit struct {
 }
 
 var units = []unit{
-	{"microsecond", 1, 0}, {"millisecond", 1000, 0}, {"second", second, 0}, {"minute", minute, 0}, {"hour", hour, 0},
-	{"day", day, 0}, {"week", 7 * day, 0}, {"month", 0, 1}, {"quarter", 0, 3}, {"year", 0, 12},
+	{"microsecond", 1, 0},
+	{"millisecond", 1000, 0},
+	{"second", second, 0},
+	{"minute", minute, 0},
+	{"hour", hour, 0},
+	{"day", day, 0},
+	{"week", 7 * day, 0},
+	{"month", 0, 1},
+	{"quarter", 0, 3},
+	{"year", 0, 12},
 }
 
 // timeFunctions are the functions of timestamps and durations beyond the parts.
@@ -297,7 +305,7 @@ func unitOperand(a operand, fixed bool) (unit, *problem) {
 }
 
 // prepareUnit reads a unit and, if there is one more operand, a zone.
-func prepareUnit(make func(u unit, z zone) kernel) func(*signature, []operand) (prepared, *problem) {
+func prepareUnit(of func(u unit, z zone) kernel) func(*signature, []operand) (prepared, *problem) {
 	return func(s *signature, args []operand) (prepared, *problem) {
 		at, z := len(args)-1, zone{}
 		// The unit comes behind the values, and the zone behind the unit.
@@ -312,18 +320,18 @@ func prepareUnit(make func(u unit, z zone) kernel) func(*signature, []operand) (
 		if p != nil {
 			return prepared{}, p
 		}
-		return prepared{kernel: make(u, z), args: args[:at], errs: s.errs}, nil
+		return prepared{kernel: of(u, z), args: args[:at], errs: s.errs}, nil
 	}
 }
 
 // prepareFixed reads a unit of fixed length.
-func prepareFixed(make func(micros int64) kernel) func(*signature, []operand) (prepared, *problem) {
+func prepareFixed(of func(micros int64) kernel) func(*signature, []operand) (prepared, *problem) {
 	return func(s *signature, args []operand) (prepared, *problem) {
 		u, p := unitOperand(args[1], true)
 		if p != nil {
 			return prepared{}, p
 		}
-		return prepared{kernel: make(u.micros), args: args[:1], errs: s.errs}, nil
+		return prepared{kernel: of(u.micros), args: args[:1], errs: s.errs}, nil
 	}
 }
 

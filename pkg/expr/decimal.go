@@ -433,9 +433,11 @@ func decimalCast() function {
 		doc:   "A decimal of so many digits, so many of them behind the point: constants, up to 38. An int; a double by its shortest digits; a text of digits with a point, as 12.50; another decimal. What has more digits behind the point is rounded, halves away from zero.",
 		fails: "when the number has too many digits before the point, is NaN or infinite; when the text is anything else",
 		examples: []example{
-			{`decimal("12.345", 10, 2)`, `decimal("12.35", 10, 2)`}, {"decimal(amount, 10, 1) * 2", `decimal("25.0", 29, 1)`},
+			{`decimal("12.345", 10, 2)`, `decimal("12.35", 10, 2)`},
+			{"decimal(amount, 10, 1) * 2", `decimal("25.0", 29, 1)`},
 			{`decimal("1.10", 5, 2) + decimal("2.205", 6, 3) == decimal("3.305", 9, 3)`, "true"},
-			{`decimal(visits, 5, 2) / 7`, `decimal("0.428571", 38, 6)`}, {"decimal(visits, 2, 2)", "row error: value cannot be cast"},
+			{`decimal(visits, 5, 2) / 7`, `decimal("0.428571", 38, 6)`},
+			{"decimal(visits, 2, 2)", "row error: value cannot be cast"},
 		},
 		slow: "128 bits, of which Arrow's kernels for decimals take as many",
 	}

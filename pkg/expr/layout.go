@@ -250,7 +250,7 @@ func (l layout) append(dst []byte, local int64, c *clock) ([]byte, bool) {
 		at := len(dst)
 		dst = append(dst, "000000"[:item.digits]...)
 		for p := at + item.digits - 1; p >= at; p-- {
-			dst[p] = byte('0' + n%10) //nolint:gosec // one digit
+			dst[p] = byte('0' + n%10)
 			n /= 10
 		}
 	}

@@ -21,8 +21,10 @@ var (
 func TestNestedResults(t *testing.T) {
 	mem := checked(t)
 	fields := []arrow.Field{
-		{Name: "p", Type: pointType, Nullable: true}, {Name: "ps", Type: placeType, Nullable: true},
-		{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "d", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "p", Type: pointType, Nullable: true},
+		{Name: "ps", Type: placeType, Nullable: true},
+		{Name: "s", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "d", Type: arrow.PrimitiveTypes.Int64},
 	}
 	var rows []string
 	for i := range 2500 {
@@ -82,8 +84,12 @@ func TestNestedResults(t *testing.T) {
 
 func TestAnAccessTouchesItsColumn(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "p", Type: pointType}, {Name: "ps", Type: placeType}, {Name: "n", Type: arrow.PrimitiveTypes.Int64},
-		{Name: "m", Type: arrow.MapOf(arrow.BinaryTypes.String, pointType)}, {Name: "a b", Type: pointType}, {Name: "x", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "p", Type: pointType},
+		{Name: "ps", Type: placeType},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "m", Type: arrow.MapOf(arrow.BinaryTypes.String, pointType)},
+		{Name: "a b", Type: pointType},
+		{Name: "x", Type: arrow.PrimitiveTypes.Int64},
 	}, nil)
 	for src, columns := range map[string][]string{
 		"p":                       {"p"},
@@ -103,8 +109,12 @@ func TestAnAccessTouchesItsColumn(t *testing.T) {
 
 func TestCompileSaysWhatIsWrongWithAnAccess(t *testing.T) {
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "p", Type: pointType}, {Name: "ps", Type: placeType}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "s", Type: arrow.BinaryTypes.String},
-		{Name: "m", Type: arrow.MapOf(arrow.BinaryTypes.String, pointType)}, {Name: "bad", Type: arrow.MapOf(arrow.FixedWidthTypes.Boolean, pointType)},
+		{Name: "p", Type: pointType},
+		{Name: "ps", Type: placeType},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "s", Type: arrow.BinaryTypes.String},
+		{Name: "m", Type: arrow.MapOf(arrow.BinaryTypes.String, pointType)},
+		{Name: "bad", Type: arrow.MapOf(arrow.FixedWidthTypes.Boolean, pointType)},
 		{Name: "views", Type: arrow.ListOf(arrow.BinaryTypes.StringView)},
 	}, nil)
 	for _, c := range []struct{ src, place, msg, hint string }{

@@ -211,7 +211,7 @@ func nestedMeanings() []nestedMeaning {
 			parts := []any{v[0]}
 			if v[1] != "" {
 				parts = nil
-				for _, p := range strings.Split(v[0].(string), v[1].(string)) {
+				for p := range strings.SplitSeq(v[0].(string), v[1].(string)) {
 					parts = append(parts, p)
 				}
 			}

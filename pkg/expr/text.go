@@ -277,7 +277,7 @@ func splitPart(_ *frame, args []*vector, i int) (string, error) {
 }
 
 // preparePattern compiles the second operand, which must be a constant pattern.
-func preparePattern(make func(p *regexp.Regexp) kernel) func(*signature, []operand) (prepared, *problem) {
+func preparePattern(of func(p *regexp.Regexp) kernel) func(*signature, []operand) (prepared, *problem) {
 	return func(s *signature, args []operand) (prepared, *problem) {
 		pattern := args[1].constant
 		if pattern == nil {
@@ -288,7 +288,7 @@ func preparePattern(make func(p *regexp.Regexp) kernel) func(*signature, []opera
 			return prepared{}, p
 		}
 		rest := append([]operand{args[0]}, args[2:]...)
-		return prepared{kernel: make(compiled), args: rest, errs: s.errs}, nil
+		return prepared{kernel: of(compiled), args: rest, errs: s.errs}, nil
 	}
 }
 
