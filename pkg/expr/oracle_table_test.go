@@ -542,6 +542,16 @@ var castMeanings = []meaning{
 		return fits(i)
 	}},
 	{"int(%s)", []string{"string"}, "int", func(v []any) (any, error) { return strconv.ParseInt(textOf(v[0]), 10, 64) }},
+	{"double(%s)", []string{"string"}, "double", func(v []any) (any, error) {
+		s := textOf(v[0])
+		if special, ok := map[string]float64{"NaN": math.NaN(), "Infinity": math.Inf(1), "-Infinity": math.Inf(-1)}[s]; ok {
+			return special, nil
+		}
+		if !regexp.MustCompile(`^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?$`).MatchString(s) {
+			return nil, expr.ErrCast
+		}
+		return strconv.ParseFloat(s, 64)
+	}},
 	{"bool(%s)", []string{"string"}, "bool", func(v []any) (any, error) { return strconv.ParseBool(textOf(v[0])) }},
 	{"string(%s)", []string{"timestamp"}, "string", func(v []any) (any, error) { return asText(v[0]) }},
 	{"timestamp(%s)", []string{"int"}, "timestamp", func(v []any) (any, error) {

@@ -2,7 +2,9 @@ package expr_test
 
 import (
 	"errors"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/levada-data/levada/pkg/expr"
@@ -325,5 +328,35 @@ func TestEvalIsSafeForManyGoroutines(t *testing.T) {
 			a.Release()
 		}
 		batch.Release()
+	}
+}
+
+// A function without a meaning of its own in the oracle is tested by its example alone.
+func TestEveryFunctionHasAnOracle(t *testing.T) {
+	// Those of the generator of each kind, in oracle_test.go.
+	drawn := `+ - * / % == != < <= > >= in && || ! ?: isNull coalesce nullIf int double string bool timestamp duration abs min max round floor ceil
+		size lower upper trim contains startsWith endsWith matches substring`
+	known := map[string]bool{}
+	for name := range strings.FieldsSeq(drawn) {
+		known[name] = true
+	}
+	var forms []string
+	for _, m := range meanings() {
+		forms = append(forms, m.form)
+	}
+	for _, m := range append(nestedMeanings(), decimalMeanings()...) {
+		forms = append(forms, m.form)
+	}
+	name := regexp.MustCompile(`([a-zA-Z_0-9]+)\(`)
+	for _, form := range forms {
+		for _, m := range name.FindAllStringSubmatch(form, -1) {
+			known[m[1]] = true
+		}
+	}
+	known["rowNumber"], known["uuid"] = true, true // TestRowsAreWhereTheyAre
+	for _, form := range formsOf() {
+		if m := name.FindStringSubmatch(form); m != nil {
+			require.True(t, known[m[1]], "%s has no oracle", m[1])
+		}
 	}
 }
