@@ -14,6 +14,11 @@
 // is not copied, a constant is not spread over a column where a loop with a
 // constant exists, and nulls and truth values are handled 64 rows at a time.
 //
+// Structs, lists and maps are looked into by accesses (access.go), which CEL's checker
+// does not see. Decimals are one type to it; the compiler works out their digits. What
+// depends on a row's place in the source (rows.go) is told the place by the context, with
+// [WithRows].
+//
 // # Guarantees
 //
 //   - Compile refuses with an *Error that says where, what, and what to do. It
@@ -25,7 +30,8 @@
 //     An operation fails only in rows in which it is needed, and in which its
 //     operands are not null: see node.
 //   - A value of a row stands in no error.
-//   - The result depends on the values only: not on where a batch is sliced, what
+//   - The result depends on the values, and for rowNumber and uuid on the rows' place in
+//     the source, only: not on where a batch is sliced, what
 //     lies under its nulls, or what was evaluated before.
 //   - Memory is bounded: a few vectors for each evaluation under way, the result,
 //     and at most 64 MiB of text for the chunk at work.

@@ -297,7 +297,7 @@ func widened(t *rapid.T, v any, direction int64) any {
 // Batches are evaluated by many goroutines at once, and one batch by many programs.
 func TestEvalIsSafeForManyGoroutines(t *testing.T) {
 	schema := testSchema()
-	p, err := expr.Compile(`coalesce(dict, s) + string(i64 % 7) + lower(large)`, schema)
+	p, err := expr.Compile(`coalesce(dict, s) + string(i64 % 7) + lower(large) + coalesce(st.name, string(size(xs)), string(items.exists(e, e.n == i8 || 'a' in ss)), string(d2), '')`, schema)
 	if err != nil {
 		t.Fatal(err)
 	}
