@@ -3,6 +3,7 @@ package expr
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // zones on machines, and in images, that have none
@@ -39,7 +40,7 @@ func timeFunctions() []function {
 		p := prepareUnit(prepare)
 		return []signature{
 			{args: args, result: result, prepare: p, errs: errs},
-			{args: append(args[:len(args):len(args)], s), result: result, prepare: p, errs: errs},
+			{args: append(slices.Clip(args), s), result: result, prepare: p, errs: errs},
 		}
 	}
 	return []function{

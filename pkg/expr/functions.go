@@ -575,7 +575,7 @@ func prepareMember(_ *signature, args []operand) (prepared, *problem) {
 		p.kernel = memberKernel(floatsOf, floats)
 	case storeStrings:
 		p.kernel = memberKernel(stringsOf, strs)
-	case storeBits, storeNone:
+	case storeBits, storeDecimals, storeNone:
 		p.kernel = memberBoolKernel(bools)
 	}
 	return p, nil
