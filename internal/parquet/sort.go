@@ -16,6 +16,8 @@ import (
 // sorted is the rows of batches as one, in order; those that are equal stay as they came.
 // It borrows them; the caller must Release the result. The sort of arrow-go does not let
 // go of its memory, and has no order for NaN.
+//
+//nolint:contextcheck // computing, which nothing interrupts; who writes files has no context for that
 func (w *Writer) sorted(batches []arrow.RecordBatch) (arrow.RecordBatch, error) {
 	cols := make([]arrow.Array, w.schema.NumFields())
 	defer releaseAll(cols)
@@ -78,7 +80,7 @@ func (w *Writer) order(cols []arrow.Array, rows int) ([]uint32, error) {
 	}
 	order := make([]uint32, rows)
 	for i := range order {
-		order[i] = uint32(i) //nolint:gosec // a row of a row group
+		order[i] = uint32(i)
 	}
 	slices.SortStableFunc(order, func(a, b uint32) int {
 		for _, key := range keys {

@@ -77,7 +77,7 @@ func (r *Run) openLetter(ctx context.Context, msg *jetstream.RawStreamMsg) (*Let
 	r.Ledger.View(func(s *ledger.State) {
 		for i, o := range offsets {
 			if s.DeadRowCounts(l.Span.Task, l.Span.From+int64(o), l.Stage, l.Attempt) {
-				kept = append(kept, uint32(i)) //nolint:gosec // a row of a block
+				kept = append(kept, uint32(i))
 			}
 		}
 	})

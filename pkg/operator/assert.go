@@ -72,7 +72,7 @@ func (a *assert) Apply(ctx context.Context, mem memory.Allocator, in arrow.Recor
 	var failed []RowError
 	for i := range mask.Len() {
 		if mask.IsValid(i) && mask.Value(i) { // a row without a value is null
-			kept = append(kept, uint32(i)) //nolint:gosec // a row of a batch
+			kept = append(kept, uint32(i))
 			continue
 		}
 		why := a.failed

@@ -142,7 +142,7 @@ func fill(ctx context.Context, mem memory.Allocator, col, value arrow.Array) (ar
 		if col.IsNull(i) {
 			row = col.Len()
 		}
-		rows.Append(uint32(row)) //nolint:gosec // a row of a batch
+		rows.Append(uint32(row))
 	}
 	idx := rows.NewUint32Array()
 	defer idx.Release()

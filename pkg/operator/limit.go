@@ -54,7 +54,7 @@ func (l *limit) ApplyAt(_ context.Context, _ memory.Allocator, in arrow.RecordBa
 func sequence(n int) []uint32 {
 	s := make([]uint32, n)
 	for i := range s {
-		s[i] = uint32(i) //nolint:gosec // a row of a batch
+		s[i] = uint32(i)
 	}
 	return s
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -32,11 +33,7 @@ func Unnest(in *arrow.Schema, names []string) (Operator, error) {
 // together with the separator: address_city. A null struct gives null fields.
 func Flatten(in *arrow.Schema, names []string, separator string) (Operator, error) {
 	name := func(path []string, f arrow.Field) string {
-		s := ""
-		for _, p := range path {
-			s += p + separator
-		}
-		return s + f.Name
+		return strings.Join(append(slices.Clone(path), f.Name), separator)
 	}
 	return newStructs("flatten", in, names, name, -1)
 }
@@ -135,8 +132,9 @@ func descend(mem memory.Allocator, col arrow.Array, path []int) (arrow.Array, er
 	for _, i := range path {
 		s, ok := col.(*array.Struct)
 		if !ok || i >= s.NumField() {
-			defer col.Release()
-			return nil, fmt.Errorf("%w: %s where a struct was expected", ErrSchema, col.DataType())
+			err := fmt.Errorf("%w: %s where a struct was expected", ErrSchema, col.DataType())
+			col.Release()
+			return nil, err
 		}
 		child := under(mem, s, s.Field(i))
 		col.Release()

@@ -201,7 +201,7 @@ func (p *parser) sample(n *yaml.Node, path string, op *OperatorSpec) {
 		"seed": func(n *yaml.Node, path string) {
 			v := int64(0)
 			p.number(n, path, 0, math.MaxInt64, &v)
-			s.Seed = uint64(v) //nolint:gosec // not negative
+			s.Seed = uint64(v)
 		},
 	})
 	p.need(n, path, seen, "fraction", "write for example fraction: 0.01")

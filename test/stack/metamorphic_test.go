@@ -114,8 +114,10 @@ func randomWay(r *rand.Rand) way {
 	case 1:
 		w.fused = r.Uint64()
 	}
-	w.extra = []string{"", "    target_file: 64KiB\n", "    rows_per_group: 500\n", "    compression: zstd\n", "    preserve_order: true\n",
-		"    page_checksums: true\n    file_name: x-{date}\n", "    sort_within: [id]\n    page_checksums: true\n", "    bloom_filters: [id]\n    encodings: { id: delta }\n"}[r.IntN(8)]
+	w.extra = []string{
+		"", "    target_file: 64KiB\n", "    rows_per_group: 500\n", "    compression: zstd\n", "    preserve_order: true\n",
+		"    page_checksums: true\n    file_name: x-{date}\n", "    sort_within: [id]\n    page_checksums: true\n", "    bloom_filters: [id]\n    encodings: { id: delta }\n",
+	}[r.IntN(8)]
 	if strings.Contains(w.extra, "sort_within") && w.carry == "touched" {
 		w.carry = "auto" // it cannot be: rows get another order
 	}

@@ -202,8 +202,8 @@ func bySome(t *testing.T, mem memory.Allocator, in *arrow.Schema, op operator.Op
 	defer some.Release()
 	res := applyAt(t, mem, op, some, operator.Rows{Offsets: odd})
 	defer res.Batch.Release()
-	var want []uint32 // of the whole's rows those that are odd
-	for i := range uint32(whole.Batch.NumRows()) {
+	var want []uint32                              // of the whole's rows those that are odd
+	for i := range uint32(whole.Batch.NumRows()) { //nolint:gosec // at most rows
 		row := i
 		if whole.Kept != nil {
 			row = whole.Kept[i]
