@@ -21,6 +21,7 @@ func forms() []form {
 		{codec: compress.Codecs.Zstd, v2: true, group: 300},
 		{codec: compress.Codecs.Zstd, v2: true, dict: true, limit: 100, page: 500},
 		{codec: compress.Codecs.Uncompressed, v2: true, dict: true, page: 100, noIdx: true},
+		{codec: compress.Codecs.Zstd, v2: true, delta: true, page: 300, group: 450},
 	}
 }
 

@@ -147,11 +147,12 @@ type form struct {
 	page   int64 // bytes of a page; the default when 0
 	group  int64 // rows of a row group; all when 0
 	noIdx  bool
+	delta  bool // integers, dates and times are delta-packed
 	sorted []arrowparquet.SortingColumn
 }
 
 func (f form) String() string {
-	return fmt.Sprintf("%s,v2=%t,dict=%t,limit=%d,page=%d,group=%d", f.codec, f.v2, f.dict, f.limit, f.page, f.group)
+	return fmt.Sprintf("%s,v2=%t,dict=%t,delta=%t,limit=%d,page=%d,group=%d", f.codec, f.v2, f.dict, f.delta, f.limit, f.page, f.group)
 }
 
 func write(t testing.TB, f form, b arrow.RecordBatch) []byte {
@@ -159,6 +160,12 @@ func write(t testing.TB, f form, b arrow.RecordBatch) []byte {
 	props := []arrowparquet.WriterProperty{
 		arrowparquet.WithCompression(f.codec), arrowparquet.WithDictionaryDefault(f.dict), arrowparquet.WithStats(true), arrowparquet.WithPageIndexEnabled(!f.noIdx), arrowparquet.WithVersion(arrowparquet.V2_LATEST),
 		arrowparquet.WithBatchSize(64), arrowparquet.WithSortingColumns(f.sorted),
+	}
+	for _, c := range b.Schema().Fields() {
+		fixed, ok := c.Type.(arrow.FixedWidthDataType)
+		if _, decimal := c.Type.(arrow.DecimalType); ok && f.delta && !decimal && !arrow.IsFloating(c.Type.ID()) && c.Type.ID() != arrow.BOOL && c.Type.ID() != arrow.FIXED_SIZE_BINARY && fixed.BitWidth() <= 64 {
+			props = append(props, arrowparquet.WithEncodingFor(c.Name, arrowparquet.Encodings.DeltaBinaryPacked))
+		}
 	}
 	if f.v2 {
 		props = append(props, arrowparquet.WithDataPageVersion(arrowparquet.DataPageV2))

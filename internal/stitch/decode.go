@@ -243,7 +243,7 @@ func (d *Decoder) leaf(s *Source, group int, f arrow.Field) (int, error) {
 		return 0, refused(f.Name, "it is compressed with a codec that is not decoded here")
 	}
 	for _, enc := range c.encodings {
-		if !gathered(enc) {
+		if !gathered(enc, c.phys) {
 			return 0, refused(f.Name, "encoding %d is not decoded here", enc)
 		}
 	}

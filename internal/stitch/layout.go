@@ -158,7 +158,7 @@ func (l *Layout) unfinished(field int, c *chunk) string {
 
 // Gathers says likewise whether kept rows of the column may be taken without decoding
 // it. It must be flat, in a codec that this package reads, in the encodings PLAIN, RLE
-// (of booleans) or of dictionaries. A page may turn out to be in another encoding than
+// (of booleans), DELTA_BINARY_PACKED or of dictionaries. A page may turn out to be in another encoding than
 // the metadata says: then [Writer.Append] refuses.
 func (l *Layout) Gathers(field int, s *Source, g int, column string) error {
 	_, err := l.gathers(field, s, g, column)
@@ -191,7 +191,7 @@ func (l *Layout) gathers(field int, s *Source, g int, column string) (int, error
 		return 0, refused(column, "rows of its physical type are not gathered")
 	}
 	for _, e := range c.encodings {
-		if !gathered(e) {
+		if !gathered(e, c.phys) {
 			return 0, refused(column, "encoding %d is not one that rows are gathered from", e)
 		}
 	}
@@ -200,8 +200,8 @@ func (l *Layout) gathers(field int, s *Source, g int, column string) (int, error
 
 // gathered reports that rows can be gathered from pages of an encoding. RLE is that of
 // levels, too.
-func gathered(encoding int64) bool {
-	return slices.Contains([]int64{encPlain, encPlainDict, encRLE, encRLEDict}, encoding)
+func gathered(encoding, phys int64) bool {
+	return encoding == encDelta && (phys == physInt32 || phys == physInt64) || slices.Contains([]int64{encPlain, encPlainDict, encRLE, encRLEDict}, encoding)
 }
 
 // fits checks what both ways need.

@@ -62,6 +62,7 @@ type pageReader struct {
 	bools   []byte   // 0 or 1
 
 	page, dictBuf, dictRaw, defBuf []byte
+	delta                          []byte // values that were delta-packed, plain
 	indexBuf                       []uint32
 	zstd                           *zstd.Decoder
 }
@@ -377,6 +378,11 @@ func (r *pageReader) valuesOf(h *pageHeader, name string) error {
 		r.bools = sized(r.bools, r.values)
 		_, err := decodeBits(r.data[4:], r.bools)
 		return err
+	case h.encoding == encDelta && (r.phys == physInt32 || r.phys == physInt64):
+		r.delta = sized(r.delta, r.values*r.width()+slack)
+		packed := r.data
+		r.data = r.delta[:r.values*r.width()]
+		return decodeDelta(packed, r.values, r.width(), r.data)
 	case h.encoding != encPlain:
 		return refused(name, "encoding %d is not one that rows are gathered from", h.encoding)
 	case r.phys == physBoolean:

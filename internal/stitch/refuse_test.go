@@ -99,15 +99,16 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("encoding", func(t *testing.T) {
 		var file bytes.Buffer
-		props := arrowparquet.NewWriterProperties(arrowparquet.WithDictionaryDefault(false), arrowparquet.WithEncodingFor("a", arrowparquet.Encodings.DeltaBinaryPacked), arrowparquet.WithCompression(compress.Codecs.Snappy))
-		one := array.NewRecordBatch(arrow.NewSchema(fs[:1], nil), b.Columns()[:1], b.NumRows())
+		text := []arrow.Field{{Name: "a", Type: arrow.BinaryTypes.String}}
+		props := arrowparquet.NewWriterProperties(arrowparquet.WithDictionaryDefault(false), arrowparquet.WithEncodingFor("a", arrowparquet.Encodings.DeltaByteArray), arrowparquet.WithCompression(compress.Codecs.Snappy))
+		one, l := batch(t, text, 10, 1, 5), layout(t, stitch.Options{}, text...)
 		w, err := pqarrow.NewFileWriter(one.Schema(), &file, props, pqarrow.DefaultWriterProps())
 		require.NoError(t, err)
 		require.NoError(t, w.Write(one))
 		require.NoError(t, w.Close())
 		s := open(t, file.Bytes())
 		require.NoError(t, l.Passes(0, s, 0, "a"))
-		why(t, l.Gathers(0, s, 0, "a"), "a", "encoding 5")
+		why(t, l.Gathers(0, s, 0, "a"), "a", "encoding 7")
 	})
 }
 
