@@ -50,7 +50,7 @@ func (s *sample) ApplyAt(ctx context.Context, mem memory.Allocator, in arrow.Rec
 	kept := make([]uint32, 0, in.NumRows())
 	for i := range int(in.NumRows()) {
 		if s.keeps(at.At(i)) {
-			kept = append(kept, uint32(i)) //nolint:gosec // a row of a batch
+			kept = append(kept, uint32(i))
 		}
 	}
 	return gather(ctx, mem, s.out, in, kept, nil)
