@@ -47,3 +47,26 @@ policies: { carry: %s }
 		}
 	}
 }
+
+// Structs are flattened as pyarrow flattens them, nulls at every level too.
+func TestStructsAreFlattenedAsOthersDo(t *testing.T) {
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source.parquet")
+	python(t, "structs.py", "write", source)
+	for name, ops := range map[string]string{"flatten": "{ flatten: [address] }", "unnest": "{ rename: { address: a } }, { unnest: [a] }, { unnest: [geo] }, { rename: { city: address_city, lat: address_geo_lat, tags: address_geo_tags, zip: address_zip } }"} {
+		t.Run(name, func(t *testing.T) {
+			out := filepath.Join(dir, name)
+			spec := out + ".yaml"
+			require.NoError(t, os.WriteFile(spec, fmt.Appendf(nil, `apiVersion: levada/v1
+name: structs
+source: { parquet: { uri: %q } }
+stages: [{ name: s, transform: [%s] }]
+sink: { parquet: { uri: %q } }
+`, source, ops, out), 0o600))
+			cmd := exec.CommandContext(t.Context(), env(t, "LEVADA_BIN"), "run", spec, "--state-dir", filepath.Join(dir, "state"), "--no-progress")
+			text, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", text)
+			python(t, "structs.py", "check", source, out)
+		})
+	}
+}
