@@ -50,6 +50,10 @@ func (r *release) build(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }() // a temporary directory
+	beside, err := manual(ctx, work, at)
+	if err != nil {
+		return err
+	}
 	for _, p := range platforms() {
 		program := filepath.Join(work, p.String(), "levada")
 		if err := r.compile(ctx, p, program); err != nil {
@@ -58,7 +62,7 @@ func (r *release) build(ctx context.Context) error {
 		if err := r.list(ctx, p, program); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
-		if err := r.pack(p, program, at); err != nil {
+		if err := r.pack(p, program, beside, at); err != nil {
 			return fmt.Errorf("%s: %w", p, err)
 		}
 		fmt.Fprintln(r.out, "made", r.archive(p))

@@ -111,6 +111,9 @@ func (r *release) unpack(p platform, work string) (program string, err error) {
 		}
 	}
 	dir := r.name(p) + "/"
+	if names, err = checkManual(dir, names); err != nil {
+		return "", err
+	}
 	if want := []string{dir, dir + "LICENSE", dir + "README.md", dir + "levada"}; !slices.Equal(names, want) {
 		return "", fmt.Errorf("the archive holds %q, want %q", names, want)
 	}

@@ -4,8 +4,8 @@
 //	release sums DIR                 SHA256SUMS of all that is in the directory
 //	release check -version V DIR     that it is whole, and what it says it is
 //
-// Of each platform there are two files: levada-V-OS-ARCH.tar.gz with the program, README
-// and LICENSE, and levada-V-OS-ARCH.cdx.json, a CycloneDX list of the modules that are
+// Of each platform there are two files: levada-V-OS-ARCH.tar.gz with the program, README,
+// LICENSE, pages for man and completions for shells, and levada-V-OS-ARCH.cdx.json, a CycloneDX list of the modules that are
 // linked into the program.
 //
 // The same commit gives the same bytes, wherever and whenever it is built with the same

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -18,8 +20,9 @@ type packed struct {
 
 // pack writes a platform's archive: one directory, with the files in the order of their
 // names.
-func (r *release) pack(p platform, program string, at time.Time) error {
-	files := []packed{{"LICENSE", "LICENSE", 0o644}, {"README.md", "README.md", 0o644}, {"levada", program, 0o755}}
+func (r *release) pack(p platform, program string, beside []packed, at time.Time) error {
+	files := slices.Concat([]packed{{"LICENSE", "LICENSE", 0o644}, {"README.md", "README.md", 0o644}, {"levada", program, 0o755}}, beside)
+	slices.SortFunc(files, func(a, b packed) int { return strings.Compare(a.name, b.name) })
 	f, err := os.Create(r.archive(p))
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -119,6 +120,18 @@ func TestListsHaveWhatIsLinked(t *testing.T) {
 		r := &release{version: "v1", dir: t.TempDir()}
 		put(t, r.dir, "levada-v1-linux-amd64.cdx.json", text)
 		require.ErrorContains(t, r.checkList(p, program, map[string]string{"github.com/apache/arrow-go/v18": "v18.8.0"}), says, text)
+	}
+}
+
+func TestArchivesHaveAManualAndCompletions(t *testing.T) {
+	all := []string{"d/", "d/LICENSE", "d/completions/bash/levada", "d/completions/fish/levada.fish", "d/completions/zsh/_levada", "d/levada",
+		"d/man/man1/levada-diff.1", "d/man/man1/levada-run.1", "d/man/man1/levada.1"}
+	rest, err := checkManual("d/", all)
+	require.NoError(t, err)
+	require.Equal(t, []string{"d/", "d/LICENSE", "d/levada"}, rest)
+	for _, i := range []int{2, 3, 4, 7, 8} {
+		_, err := checkManual("d/", slices.Delete(slices.Clone(all), i, i+1))
+		require.EqualError(t, err, "the archive has no "+all[i])
 	}
 }
 
