@@ -17,7 +17,9 @@ func TestDataInABucket(t *testing.T) {
 	dir := t.TempDir()
 	levada := func(args ...string) (string, int) {
 		var out, errs bytes.Buffer
-		err := run(t.Context(), args, func(name string) string { return map[string]string{"XDG_STATE_HOME": filepath.Join(dir, "state")}[name] }, &out, &errs)
+		err := run(t.Context(), args, func(name string) string {
+			return map[string]string{"XDG_STATE_HOME": filepath.Join(dir, "state")}[name]
+		}, &out, &errs)
 		if err != nil {
 			out.WriteString(err.Error())
 		}

@@ -169,5 +169,6 @@ func completeWith(cmd *cobra.Command, flag string, f completion) {
 }
 
 // onItsWay and unfinished are the runs that commands are for.
-func onItsWay(l report.Line) bool   { return l.Status == home.Active }
+func onItsWay(l report.Line) bool { return l.Status == home.Active }
+
 func unfinished(l report.Line) bool { return l.Status == home.Active || l.Status == home.Interrupted }

@@ -73,7 +73,7 @@ func levadas(line string) [][]string {
 		in, words = false, nil
 	}
 	line = strings.NewReplacer("$(", " ( ", "<(", " ( ", ")", " ) ").Replace(line)
-	for _, w := range strings.Fields(line) {
+	for w := range strings.FieldsSeq(line) {
 		switch {
 		case slices.Contains([]string{"|", "&", "&&", ";", ">", "(", ")"}, w):
 			end()

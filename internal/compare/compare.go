@@ -149,7 +149,7 @@ type pile struct {
 // side has it in, if all its values can be read so.
 func (c *comparison) pair(a, b *Set, r *Result) {
 	c.sides = [2]*table{{Set: a, typed: map[string]arrow.DataType{}}, {Set: b, typed: map[string]arrow.DataType{}}}
-	typeOf := func(side int, other *column, own *column) arrow.DataType {
+	typeOf := func(side int, other, own *column) arrow.DataType {
 		if own.typ != nil {
 			return own.typ
 		}
@@ -282,7 +282,7 @@ func (c *comparison) seen(k *chunk) {
 	}
 }
 
-func (c *comparison) bucket(key uint64) *bucket { return &c.buckets[key&uint64(len(c.buckets)-1)] }
+func (c *comparison) bucket(key uint64) *bucket { return &c.buckets[key%uint64(len(c.buckets))] }
 
 func (b *bucket) equal() bool {
 	x, y := &b.sides[0], &b.sides[1]

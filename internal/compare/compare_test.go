@@ -72,8 +72,7 @@ func writeBatch(t testing.TB, file string, group int64, batch arrow.RecordBatch)
 // spread writes rows into some files of a new directory.
 func spread(t testing.TB, rows []row, files int, group int64) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(t.TempDir(), "set")
-	require.NoError(t, err)
+	dir := t.TempDir()
 	for i := range files {
 		write(t, filepath.Join(dir, fmt.Sprintf("%d.parquet", i)), group, rows[len(rows)*i/files:len(rows)*(i+1)/files])
 	}

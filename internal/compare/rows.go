@@ -261,6 +261,12 @@ func (h *hasher) row(b arrow.RecordBatch, at int64) (*fetched, error) {
 	defer one.Release()
 	fields, cols := make([]arrow.Field, len(h.columns)), make([]arrow.Array, len(h.columns))
 	out := &fetched{hashes: make([]uint64, len(h.columns))}
+	var made []arrow.Array
+	defer func() {
+		for _, v := range made {
+			v.Release()
+		}
+	}()
 	for i, name := range h.columns {
 		if at := one.Schema().FieldIndices(name); len(at) == 1 {
 			cols[i] = one.Column(at[0])
@@ -269,8 +275,8 @@ func (h *hasher) row(b arrow.RecordBatch, at int64) (*fetched, error) {
 			if err != nil {
 				return nil, err
 			}
-			defer v.Release()
 			cols[i] = v
+			made = append(made, v)
 		}
 		fields[i] = arrow.Field{Name: name, Type: cols[i].DataType(), Nullable: true}
 		if err := hashes(cols[i], out.hashes[i:i+1]); err != nil {

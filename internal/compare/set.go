@@ -112,8 +112,8 @@ func rootOf(uri string, files []string) string {
 		if abs, err := filepath.Abs(fixed); err == nil {
 			fixed = abs
 		}
-		if real, err := filepath.EvalSymlinks(fixed); err == nil {
-			fixed = real
+		if followed, err := filepath.EvalSymlinks(fixed); err == nil {
+			fixed = followed
 		}
 	}
 	return strings.TrimSuffix(fixed, "/") + "/"

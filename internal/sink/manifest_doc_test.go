@@ -29,8 +29,8 @@ func TestTheFormIsDocumented(t *testing.T) {
 
 func fields(t reflect.Type) map[string]bool {
 	all := map[string]bool{}
-	for i := range t.NumField() {
-		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+	for f := range t.Fields() {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 			all[name] = true
 		}
 	}

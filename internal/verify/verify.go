@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"runtime"
 	"slices"
@@ -260,7 +259,7 @@ func columns(m *sink.Manifest) []string {
 
 // hash is the file's, in the way that the manifest has it.
 func (c *check) hash(src storage.File, f *sink.File) (string, error) {
-	var h hash.Hash = sha256.New()
+	h := sha256.New()
 	if f.BLAKE3 != "" {
 		h = blake3.New()
 	}

@@ -123,14 +123,21 @@ func TestWhatHasHappenedToFiles(t *testing.T) {
 		says  string
 		quick bool // is seen without hashes
 	}{
-		"is missing": {verify.Missing, func(t *testing.T, file string) { require.NoError(t, os.Remove(file)) }, "not there", true},
+		"is missing": {verify.Missing, func(t *testing.T, file string) {
+			t.Helper()
+			require.NoError(t, os.Remove(file))
+		}, "not there", true},
 		"has one bit flipped": {verify.Changed, func(t *testing.T, file string) {
+			t.Helper()
 			text, err := os.ReadFile(file)
 			require.NoError(t, err)
 			text[6] ^= 1
 			require.NoError(t, os.WriteFile(file, text, 0o600))
 		}, "its hash is", false},
-		"was cut": {verify.Changed, func(t *testing.T, file string) { require.NoError(t, os.Truncate(file, 20)) }, "it has 20 bytes", true},
+		"was cut": {verify.Changed, func(t *testing.T, file string) {
+			t.Helper()
+			require.NoError(t, os.Truncate(file, 20))
+		}, "it has 20 bytes", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -152,15 +159,21 @@ func TestWhatManifestsSayWrong(t *testing.T) {
 		spoil func(m *sink.Manifest)
 		says  string
 	}{
-		"rows":             {verify.Rows, func(m *sink.Manifest) { m.Files[0].Rows--; m.Files[1].Rows++ }, "rows, the manifest says"},
-		"columns":          {verify.Columns, func(m *sink.Manifest) { m.Columns[0].Name = "b" }, "its columns are a, the manifest says b"},
-		"books":            {verify.Books, func(m *sink.Manifest) { m.Books.Dropped["s/filter[0]"]-- }, "not those written, dropped and dead"},
-		"written":          {verify.Books, func(m *sink.Manifest) { m.Books.Written--; m.Books.Dead++; m.Books.DeadByStage = map[string]int64{"s": 1} }, "its books say that 99 were written"},
+		"rows":    {verify.Rows, func(m *sink.Manifest) { m.Files[0].Rows--; m.Files[1].Rows++ }, "rows, the manifest says"},
+		"columns": {verify.Columns, func(m *sink.Manifest) { m.Columns[0].Name = "b" }, "its columns are a, the manifest says b"},
+		"books":   {verify.Books, func(m *sink.Manifest) { m.Books.Dropped["s/filter[0]"]-- }, "not those written, dropped and dead"},
+		"written": {verify.Books, func(m *sink.Manifest) {
+			m.Books.Written--
+			m.Books.Dead++
+			m.Books.DeadByStage = map[string]int64{"s": 1}
+		}, "its books say that 99 were written"},
 		"sources":          {verify.Books, func(m *sink.Manifest) { m.Sources[0].Rows = 120 }, "its sources have 120 rows"},
 		"rows from naught": {verify.Spans, func(m *sink.Manifest) { m.Files[0].Lineage[0].Rows[0] = [2]int64{0, 59} }, "has 60 rows and comes of 59"},
 		"a row twice":      {verify.Spans, func(m *sink.Manifest) { m.Files[1].Lineage[0].Rows[0][0] = 60 }, "of two commits, both come of rows [60,65)"},
 		"a row too far":    {verify.Spans, func(m *sink.Manifest) { m.Files[1].Lineage[0].Rows = [][2]int64{{65, 109}, {110, 111}} }, "rows [110,111) of source 0, which it does not have"},
-		"no such source":   {verify.Spans, func(m *sink.Manifest) { m.Dead = []sink.Dead{{Lineage: sink.Lineage{Source: 7, Rows: [][2]int64{{0, 1}}}}} }, "source 7"},
+		"no such source": {verify.Spans, func(m *sink.Manifest) {
+			m.Dead = []sink.Dead{{Lineage: sink.Lineage{Source: 7, Rows: [][2]int64{{0, 1}}}}}
+		}, "source 7"},
 		"too little": {verify.Spans, func(m *sink.Manifest) {
 			m.Files[1].Lineage[0].Rows[0][1] = 105
 			m.Books.Dropped = map[string]int64{"s/filter[0]": 4}

@@ -27,7 +27,7 @@ func TestMeterAddsUpByStage(t *testing.T) {
 	flows := m.Cut(at(1000))
 	require.Len(t, flows, 2)
 	require.Equal(t, traffic.Flow{
-		V: 1,
+		V:     1,
 		Stage: "source", At: at(1000), Elapsed: time.Second, Blocks: 2, Rows: 150, Covered: 150, Tasks: 2, Bytes: 1500,
 		Smallest: 500, Largest: 1000, Schema: "f00d",
 	}, flows[0])
