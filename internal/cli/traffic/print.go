@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/levada-data/levada/internal/cli/figure"
@@ -38,9 +39,13 @@ func (p *Printer) Print(flows []Flow) error {
 	}
 	width := []int{8, p.stages, 7, 7, 11, 19, 7, 7}
 	right := []bool{false, false, true, true, true, true, true, true}
+	fit := p.fitting(width)
+	line := func(cells []string) string {
+		return figure.Line(pick(cells, fit), pick(width, fit), pick(right, fit))
+	}
 	if !p.headed {
 		p.headed = true
-		if _, err := fmt.Fprintln(p.w, figure.Line(heading(), width, right)); err != nil {
+		if _, err := fmt.Fprintln(p.w, line(heading())); err != nil {
 			return err
 		}
 	}
@@ -56,15 +61,42 @@ func (p *Printer) Print(flows []Flow) error {
 		if f.Latency.Blocks > 0 {
 			median, late = figure.Time(f.Latency.P50), figure.Time(f.Latency.P99)
 		}
-		line := figure.Line([]string{
+		text := line([]string{
 			f.At.Local().Format("15:04:05"), f.Stage, figure.Rate(float64(f.Blocks) / seconds), figure.Rate(float64(f.Rows) / seconds),
 			figure.Bytes(int64(float64(f.Bytes)/seconds)) + "/s", size, median, late,
-		}, width, right)
-		if _, err := fmt.Fprintln(p.w, line); err != nil {
+		})
+		if _, err := fmt.Fprintln(p.w, text); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// fitting are the columns that a terminal has room for, by their places; all of them
+// elsewhere. Sizes of blocks go first.
+func (p *Printer) fitting(width []int) []int {
+	fit := []int{0, 1, 2, 3, 4, 5, 6, 7}
+	room := figure.Width(p.w)
+	total := -2
+	for _, w := range width {
+		total += w + 2
+	}
+	for _, drop := range []int{5, 2, 4, 0} {
+		if room == 0 || total <= room {
+			break
+		}
+		total -= width[drop] + 2
+		fit = slices.DeleteFunc(fit, func(i int) bool { return i == drop })
+	}
+	return fit
+}
+
+func pick[T any](all []T, places []int) []T {
+	some := make([]T, len(places))
+	for i, place := range places {
+		some[i] = all[place]
+	}
+	return some
 }
 
 // Sum writes what has passed in all. columns are those of each stage, by name; it may

@@ -1,6 +1,7 @@
 package traffic_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -98,4 +99,26 @@ refine: 40 blocks, 24,000 rows in 820 KiB, for 40,000 source rows of 1 task in 2
 	b.Reset()
 	require.NoError(t, traffic.NewPrinter(&b, true, nil).Print(m.Total(at(2000))))
 	require.Contains(t, b.String(), `{"v":1,"stage":"source","at":"2026-01-02T03:04:07Z","elapsed_ns":2000000000,"blocks":40,`)
+}
+
+// narrow is a terminal of some columns.
+type narrow struct {
+	bytes.Buffer
+	columns int
+}
+
+func (n *narrow) Width() int { return n.columns }
+
+func TestPrinterOnANarrowTerminal(t *testing.T) {
+	for columns, heading := range map[int]string{
+		120: "time      stage    blocks     rows        bytes              a block  latency     99 %",
+		60:  "time      stage      rows        bytes  latency     99 %",
+		50:  "time      stage      rows  latency     99 %",
+	} {
+		out := &narrow{columns: columns}
+		require.NoError(t, traffic.NewPrinter(out, false, []string{"source"}).Print([]traffic.Flow{{Stage: "source", Elapsed: time.Second, Rows: 1000}}))
+		lines := strings.Split(out.String(), "\n")
+		require.Equal(t, heading, lines[0])
+		require.LessOrEqual(t, len(lines[1]), columns)
+	}
 }
