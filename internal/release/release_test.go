@@ -124,8 +124,10 @@ func TestListsHaveWhatIsLinked(t *testing.T) {
 }
 
 func TestArchivesHaveAManualAndCompletions(t *testing.T) {
-	all := []string{"d/", "d/LICENSE", "d/completions/bash/levada", "d/completions/fish/levada.fish", "d/completions/zsh/_levada", "d/levada",
-		"d/man/man1/levada-diff.1", "d/man/man1/levada-run.1", "d/man/man1/levada.1"}
+	all := []string{
+		"d/", "d/LICENSE", "d/completions/bash/levada", "d/completions/fish/levada.fish", "d/completions/zsh/_levada", "d/levada",
+		"d/man/man1/levada-diff.1", "d/man/man1/levada-run.1", "d/man/man1/levada.1",
+	}
 	rest, err := checkManual("d/", all)
 	require.NoError(t, err)
 	require.Equal(t, []string{"d/", "d/LICENSE", "d/levada"}, rest)
