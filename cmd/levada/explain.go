@@ -38,7 +38,7 @@ run'.`,
 			return pipeline.Explain(a.stdout, f.Pipeline, pipeline.Facts{
 				Files: len(f.Files), RowGroups: f.Groups, Tasks: len(f.Tasks), Blocks: f.Blocks(), Rows: f.Rows, Bytes: f.Bytes,
 				PrunedRows: f.PrunedRows, PrunedGroups: int(f.PrunedGroups), BlockBytes: f.BlockBytes, EdgeBytes: edge,
-				Carried: f.Carried, AllWhy: f.AllWhy,
+				Carried: f.Carried, AllWhy: f.AllWhy, Skipped: f.SkippedFiles(),
 			})
 		},
 	}

@@ -42,6 +42,9 @@ Everything that is wrong is reported at once, with file, line and column.`,
 				a.columns(s.Name, s.Out)
 			}
 			fmt.Fprintf(a.stdout, "\n%s in %s, %s\n", figure.Plural(facts.Rows, "row"), figure.Plural(int64(len(facts.Files)), "file"), figure.Bytes(facts.Bytes))
+			for _, s := range facts.SkippedFiles() {
+				fmt.Fprintf(a.stdout, "skipped: %s\n", s)
+			}
 			return nil
 		},
 	}

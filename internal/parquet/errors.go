@@ -13,6 +13,8 @@ var (
 	ErrCorrupt = errors.New("the file is damaged")
 	// ErrEncrypted is wrapped for an encrypted file.
 	ErrEncrypted = errors.New("the file is encrypted, which levada cannot read")
+	// ErrUnsupported is wrapped for a file in an encoding that nobody here reads.
+	ErrUnsupported = errors.New("the file uses an encoding that levada cannot read: write it with plain, dictionary or delta encodings")
 	// ErrChanged is wrapped when a file is not the one that was planned.
 	ErrChanged = errors.New("the file changed since the run was planned: run again with the file as it is now")
 	// ErrTooLarge is wrapped when a part of the file cannot be read within the memory
@@ -23,7 +25,7 @@ var (
 // IsDamaged reports that reading a file again gives the same error: the file itself is
 // to blame, or this package, not the way to it.
 func IsDamaged(err error) bool {
-	for _, e := range []error{ErrNotParquet, ErrCorrupt, ErrEncrypted, ErrTooLarge} {
+	for _, e := range []error{ErrNotParquet, ErrCorrupt, ErrEncrypted, ErrTooLarge, ErrUnsupported} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -55,4 +57,9 @@ func (e *FileError) Error() string {
 func (e *FileError) Unwrap() error { return e.Err }
 
 // caught turns a panic inside arrow-go into an error.
-func caught(v any) error { return fmt.Errorf("%w: decoding it failed: %v", ErrCorrupt, v) }
+func caught(v any) error {
+	if text := fmt.Sprint(v); strings.Contains(text, "unimplemented encoding") || strings.Contains(text, "encoding not supported") {
+		return fmt.Errorf("%w (%s)", ErrUnsupported, text) // arrow-go has no sentinel for it
+	}
+	return fmt.Errorf("%w: decoding it failed: %v", ErrCorrupt, v)
+}

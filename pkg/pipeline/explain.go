@@ -20,6 +20,7 @@ type Facts struct {
 	BlockBytes, EdgeBytes           int64
 	Carried                         []Carried // what becomes of the columns that do not travel; empty when all do
 	AllWhy                          string    // why all travel; "" when not
+	Skipped                         []string  // files that cannot be read and are left out, with the reason
 }
 
 // Explain writes what a run of the pipeline would do: stages, tasks, blocks, where
@@ -29,6 +30,9 @@ func Explain(w io.Writer, p *Pipeline, f Facts) error {
 	fmt.Fprintf(b, "pipeline %s (%s)\n\n", p.Spec.Name, p.Spec.Hash())
 	fmt.Fprintf(b, "source  %s\n", sourceText(p.Spec))
 	fmt.Fprintf(b, "        %s rows, %s, %d files, %d row groups\n", humanize.Comma(f.Rows), size(f.Bytes), f.Files, f.RowGroups)
+	for _, s := range f.Skipped {
+		fmt.Fprintf(b, "        skipped: %s\n", s)
+	}
 	if p.Limit != nil {
 		fmt.Fprintf(b, "        not read: %d row groups, %s rows, for %s\n", f.PrunedGroups, humanize.Comma(f.PrunedRows), p.Limit.Operator)
 	} else if len(p.Prune) > 0 {

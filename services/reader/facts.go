@@ -51,6 +51,15 @@ type Facts struct {
 	AllWhy  string             // why all travel; "" when not
 }
 
+// SkippedFiles names the files that are left out, each with the reason.
+func (f *Facts) SkippedFiles() []string {
+	var all []string
+	for _, s := range f.Skipped {
+		all = append(all, s.URI+": "+s.Reason)
+	}
+	return all
+}
+
 // Blocks is how many blocks the tasks will have, before any is halved.
 func (f *Facts) Blocks() int {
 	n := int64(0)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/levada-data/levada/internal/cli/figure"
@@ -98,7 +99,11 @@ func books(w io.Writer, b *ledger.Books) {
 	}
 	t.add("read", figure.Rows(b.Read), "")
 	for _, op := range b.Operators() {
-		t.add("filtered", figure.Rows(b.Dropped[op]), op)
+		what := "filtered"
+		if strings.HasPrefix(op, "source/on_bad_file") {
+			what = "skipped" // that file of the manifest's sources is damaged, changed or gone
+		}
+		t.add(what, figure.Rows(b.Dropped[op]), op)
 	}
 	if b.Dead == 0 {
 		t.add("dead", "0", "")
