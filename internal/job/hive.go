@@ -86,7 +86,7 @@ func HiveScalar(value string, t arrow.DataType) (scalar.Scalar, error) {
 		return scalar.NewInt64Scalar(n), err
 	case arrow.INT32:
 		n, err := strconv.ParseInt(value, 10, 32)
-		return scalar.NewInt32Scalar(int32(n)), err //nolint:gosec // parsed as 32 bits
+		return scalar.NewInt32Scalar(int32(n)), err
 	case arrow.BOOL:
 		switch value {
 		case "true", "false":

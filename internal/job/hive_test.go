@@ -26,8 +26,15 @@ func TestInferHive(t *testing.T) {
 		values []string
 		want   string
 	}{
-		{[]string{"1", "-2", "007"}, "int64"}, {[]string{"1", pipeline.HiveNull}, "int64"}, {[]string{"2024-01-02"}, "date32"}, {[]string{"2024-01-02", "1"}, "utf8"},
-		{[]string{"9223372036854775808"}, "utf8"}, {[]string{"2024-02-30"}, "utf8"}, {[]string{""}, "utf8"}, {[]string{pipeline.HiveNull}, "utf8"}, {nil, "utf8"},
+		{[]string{"1", "-2", "007"}, "int64"},
+		{[]string{"1", pipeline.HiveNull}, "int64"},
+		{[]string{"2024-01-02"}, "date32"},
+		{[]string{"2024-01-02", "1"}, "utf8"},
+		{[]string{"9223372036854775808"}, "utf8"},
+		{[]string{"2024-02-30"}, "utf8"},
+		{[]string{""}, "utf8"},
+		{[]string{pipeline.HiveNull}, "utf8"},
+		{nil, "utf8"},
 	} {
 		all := map[string]bool{}
 		for _, v := range c.values {

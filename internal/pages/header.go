@@ -125,7 +125,7 @@ func (r *reader) pass(n uint64) {
 	case n > uint64(len(r.b)-r.at): //nolint:gosec // a length
 		r.fail(errShort)
 	default:
-		r.at += int(n) //nolint:gosec // bounded above
+		r.at += int(n)
 	}
 }
 
@@ -158,7 +158,7 @@ func (r *reader) int(typ byte) int64 {
 	if u > 1<<32-1 {
 		r.fail(errBad)
 	}
-	return int64(u>>1) ^ -int64(u&1) //nolint:gosec // zigzag
+	return int64(u>>1) ^ -int64(u&1)
 }
 
 // ints reads the integers of a struct, and sets not when the boolean of that id is false.

@@ -21,7 +21,7 @@ func (w *Walker) checkLevels() error {
 	}
 	if w.c.Def > 0 {
 		var ok bool
-		if values, ok = countLevels(w.level[h.repBytes:], w.c.Def, h.values, uint64(w.c.Def)); !ok { //nolint:gosec // positive
+		if values, ok = countLevels(w.level[h.repBytes:], w.c.Def, h.values, uint64(w.c.Def)); !ok {
 			return damaged("the levels of a page are none")
 		}
 	}
@@ -35,7 +35,7 @@ func (w *Walker) checkLevels() error {
 // when the bytes do not hold just n levels: runs of one level, or of eight at a time, of
 // which the last may go beyond n.
 func countLevels(b []byte, highest int, n int64, value uint64) (count int64, ok bool) {
-	width := bits.Len(uint(highest)) //nolint:gosec // positive
+	width := bits.Len(uint(highest))
 	for n > 0 {
 		head, size := binary.Uvarint(b)
 		if size <= 0 || head>>1 == 0 || head>>1 > 1<<31 {
@@ -50,7 +50,7 @@ func countLevels(b []byte, highest int, n int64, value uint64) (count int64, ok 
 			for i := range (width + 7) / 8 {
 				level |= uint64(b[i]) << (8 * i)
 			}
-			run := int64(head >> 1)                                      //nolint:gosec // bounded above
+			run := int64(head >> 1)
 			if b = b[(width+7)/8:]; run > n || level > uint64(highest) { //nolint:gosec // positive
 				return 0, false
 			}
@@ -60,7 +60,7 @@ func countLevels(b []byte, highest int, n int64, value uint64) (count int64, ok 
 			n -= run
 			continue
 		}
-		groups := int64(head >> 1) //nolint:gosec // bounded above
+		groups := int64(head >> 1)
 		if groups*int64(width) > int64(len(b)) || (groups-1)*8 >= n {
 			return 0, false
 		}

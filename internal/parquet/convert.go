@@ -1,14 +1,12 @@
 package parquet
 
 import (
-	"context"
 	"fmt"
 	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
-	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
@@ -96,9 +94,11 @@ func elements(t arrow.DataType) arrow.DataType {
 
 // retyped is the data of an array under another type of the same layout, or as a list of
 // another kind. It borrows d; the caller must Release the result.
-func retyped(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
-	if fixed, ok := d.DataType().(*arrow.FixedSizeListType); ok && to.ID() == arrow.LIST {
-		return listed(ctx, mem, d, int64(fixed.Len()), to)
+func retyped(mem memory.Allocator, d arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
+	if fixed, ok := d.DataType().(*arrow.FixedSizeListType); ok {
+		if list, ok := to.(*arrow.ListType); ok {
+			return listed(mem, d, int64(fixed.Len()), list)
+		}
 	}
 	storage := to
 	if x, ok := to.(arrow.ExtensionType); ok {
@@ -110,7 +110,7 @@ func retyped(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, to ar
 	}
 	fields := kinds.Fields()
 	if storage.ID() == arrow.MAP {
-		fields = []arrow.Field{{Type: storage.(*arrow.MapType).Elem()}} //nolint:forcetypeassert // by its ID
+		fields = []arrow.Field{{Type: storage.(*arrow.MapType).Elem()}} //nolint:forcetypeassert,errcheck // by its ID
 	}
 	if len(fields) != len(d.Children()) {
 		return nil, fmt.Errorf("%s cannot stand as %s", d.DataType(), to)
@@ -122,7 +122,7 @@ func retyped(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, to ar
 		}
 	}()
 	for i, c := range d.Children() {
-		child, err := retyped(ctx, mem, c, fields[i].Type)
+		child, err := retyped(mem, c, fields[i].Type)
 		if err != nil {
 			return nil, err
 		}
@@ -133,82 +133,65 @@ func retyped(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, to ar
 
 // listed makes a list of one of fixed size: a null has no elements, as arrow-go's encoder
 // wants it.
-func listed(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, width int64, to arrow.DataType) (arrow.ArrayData, error) {
-	elem := to.(*arrow.ListType).Elem() //nolint:forcetypeassert // the caller has looked
+func listed(mem memory.Allocator, d arrow.ArrayData, width int64, to *arrow.ListType) (arrow.ArrayData, error) {
 	n, off := int64(d.Len()), int64(d.Offset())
 	if n*width > math.MaxInt32 {
 		return nil, fmt.Errorf("%d elements are too many for one list column of a batch", n*width)
 	}
-	slice := array.NewSliceData(d.Children()[0], off*width, (off+n)*width)
-	defer slice.Release()
-	child, err := retyped(ctx, mem, slice, elem)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { child.Release() }()
-	offsets := memory.NewResizableBuffer(mem)
+	offsets, bits := memory.NewResizableBuffer(mem), memory.NewResizableBuffer(mem)
 	defer offsets.Release()
-	offsets.Resize(int(n+1) * 4)
-	at := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
-	valid := d.Buffers()[0]
-	if d.NullN() == 0 || valid == nil {
-		for i := range n + 1 {
-			at[i] = int32(i * width) //nolint:gosec // bounded above
-		}
-		return array.NewData(to, int(n), []*memory.Buffer{nil, offsets}, []arrow.ArrayData{child}, 0, 0), nil
-	}
-	bits := memory.NewResizableBuffer(mem)
 	defer bits.Release()
+	offsets.Resize(int(n+1) * 4)
 	bits.Resize(int(bitutil.BytesForBits(n)))
 	memory.Set(bits.Bytes(), 0)
-	places := array.NewInt32Builder(mem)
-	defer places.Release()
+	at := arrow.Int32Traits.CastFromBytes(offsets.Bytes())
 	at[0] = 0
-	nulls := 0
+	child := array.MakeFromData(d.Children()[0])
+	defer child.Release()
+	var runs []arrow.Array // of elements of lists that are there
+	defer func() {
+		for _, r := range runs {
+			r.Release()
+		}
+	}()
+	nulls, from := 0, int64(0) // the first list of the run
+	run := func(end int64) {
+		if end > from {
+			runs = append(runs, array.NewSlice(child, (off+from)*width, (off+end)*width))
+		}
+		from = end + 1
+	}
+	valid := d.Buffers()[0]
 	for i := range n {
 		at[i+1] = at[i]
-		if !bitutil.BitIsSet(valid.Bytes(), int(off+i)) {
+		if d.NullN() != 0 && valid != nil && !bitutil.BitIsSet(valid.Bytes(), int(off+i)) {
 			nulls++
+			run(i)
 			continue
 		}
 		bitutil.SetBit(bits.Bytes(), int(i))
-		for k := range width {
-			places.Append(int32(i*width + k)) //nolint:gosec // bounded above
-		}
 		at[i+1] += int32(width) //nolint:gosec // bounded above
 	}
-	kept, err := taken(ctx, mem, child, places)
+	run(n)
+	if len(runs) == 0 {
+		runs = append(runs, array.NewSlice(child, 0, 0))
+	}
+	kept, err := array.Concatenate(runs, mem)
 	if err != nil {
 		return nil, err
 	}
 	defer kept.Release()
-	return array.NewData(to, int(n), []*memory.Buffer{bits, offsets}, []arrow.ArrayData{kept}, nulls, 0), nil
-}
-
-func taken(ctx context.Context, mem memory.Allocator, d arrow.ArrayData, places *array.Int32Builder) (arrow.ArrayData, error) {
-	values, at := array.MakeFromData(d), places.NewArray()
-	defer values.Release()
-	defer at.Release()
-	if x, ok := values.(array.ExtensionArray); ok { // compute takes from what stores it
-		kept, err := compute.TakeArray(compute.WithAllocator(ctx, mem), x.Storage(), at)
-		if err != nil {
-			return nil, err
-		}
-		defer kept.Release()
-		return retyped(ctx, mem, kept.Data(), d.DataType())
-	}
-	kept, err := compute.TakeArray(compute.WithAllocator(ctx, mem), values, at)
+	elements, err := retyped(mem, kept.Data(), to.Elem())
 	if err != nil {
 		return nil, err
 	}
-	defer kept.Release()
-	kept.Data().Retain()
-	return kept.Data(), nil
+	defer elements.Release()
+	return array.NewData(to, int(n), []*memory.Buffer{bits, offsets}, []arrow.ArrayData{elements}, nulls, 0), nil
 }
 
 // as is retyped for arrays.
-func as(ctx context.Context, mem memory.Allocator, a arrow.Array, to arrow.DataType) (arrow.Array, error) {
-	d, err := retyped(ctx, mem, a.Data(), to)
+func as(mem memory.Allocator, a arrow.Array, to arrow.DataType) (arrow.Array, error) {
+	d, err := retyped(mem, a.Data(), to)
 	if err != nil {
 		return nil, err
 	}
@@ -230,15 +213,20 @@ func alike(a, b arrow.DataType) bool {
 	}
 	if x, ok := elementOf(a); ok {
 		y, _ := elementOf(b)
-		return alike(x.Type, y.Type) && (a.ID() != arrow.FIXED_SIZE_LIST || a.(*arrow.FixedSizeListType).Len() == b.(*arrow.FixedSizeListType).Len())
+		if f, ok := a.(*arrow.FixedSizeListType); ok {
+			if g, ok := b.(*arrow.FixedSizeListType); !ok || f.Len() != g.Len() {
+				return false
+			}
+		}
+		return alike(x.Type, y.Type)
 	}
 	switch a := a.(type) {
 	case *arrow.MapType:
-		b := b.(*arrow.MapType) //nolint:forcetypeassert // of the same ID
-		return alike(a.KeyType(), b.KeyType()) && alike(a.ItemType(), b.ItemType())
+		b, ok := b.(*arrow.MapType)
+		return ok && alike(a.KeyType(), b.KeyType()) && alike(a.ItemType(), b.ItemType())
 	case *arrow.StructType:
-		b := b.(*arrow.StructType) //nolint:forcetypeassert // of the same ID
-		if a.NumFields() != b.NumFields() {
+		b, ok := b.(*arrow.StructType)
+		if !ok || a.NumFields() != b.NumFields() {
 			return false
 		}
 		for i, fd := range a.Fields() {

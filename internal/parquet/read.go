@@ -269,7 +269,7 @@ func (f *File) column(ctx context.Context, col arrow.Array, want arrow.Field) (a
 		col.Retain()
 		return col, nil
 	case alike(col.DataType(), want.Type):
-		return as(ctx, f.mem, col, want.Type)
+		return as(f.mem, col, want.Type)
 	case col.DataType().ID() == arrow.NULL && want.Nullable:
 		return array.MakeArrayOfNull(f.mem, want.Type, col.Len()), nil
 	case Widens(col.DataType(), want.Type):

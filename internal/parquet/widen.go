@@ -81,7 +81,13 @@ func rankOf(t arrow.DataType) (rank, bool) {
 	return rank{}, false
 }
 
-func bits(t arrow.DataType) int { return t.(arrow.FixedWidthDataType).BitWidth() } //nolint:forcetypeassert // numbers are
+func bits(t arrow.DataType) int {
+	fixed, ok := t.(arrow.FixedWidthDataType)
+	if !ok {
+		return 0 // no number
+	}
+	return fixed.BitWidth()
+}
 
 func commonNumber(x, y rank) (arrow.DataType, bool) {
 	if y.float {

@@ -1,7 +1,6 @@
 package parquet
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -174,7 +173,7 @@ func (w *Writer) encodable(batch arrow.RecordBatch) (arrow.RecordBatch, error) {
 			c.Retain()
 		} else {
 			var err error
-			if c, err = as(context.Background(), w.o.Memory, c, to); err != nil { //nolint:forbidigo // nothing in it waits
+			if c, err = as(w.o.Memory, c, to); err != nil {
 				return nil, fmt.Errorf("column %q: %w", w.schema.Field(i).Name, err)
 			}
 		}
