@@ -78,26 +78,3 @@ sink: { parquet: { uri: %q } }
 	require.Equal(t, sum.Books.Written, got.Rows["refine"])
 	require.Contains(t, lines[0], `"schema": ["id int64", "amount double", "note string"]`)
 }
-
-// Files that pyarrow wrote, in many versions, encodings and types, are copied; pyarrow
-// and DuckDB find every value again.
-func TestFilesOfOthersPassThrough(t *testing.T) {
-	dir := t.TempDir()
-	kinds := strings.Fields(python(t, "files.py", "write", dir))
-	require.Greater(t, len(kinds), 10)
-	bin := env(t, "LEVADA_BIN")
-	for _, kind := range kinds {
-		t.Run(kind, func(t *testing.T) {
-			spec := filepath.Join(dir, kind+".yaml")
-			require.NoError(t, os.WriteFile(spec, fmt.Appendf(nil, `apiVersion: levada/v1
-name: copy
-source: { parquet: { uri: %q } }
-sink: { parquet: { uri: %q, preserve_order: true } }
-`, filepath.Join(dir, kind+".parquet"), filepath.Join(dir, kind+"-out")), 0o600))
-			cmd := exec.CommandContext(t.Context(), bin, "run", spec, "--state-dir", filepath.Join(dir, "state"), "--no-progress")
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			python(t, "files.py", "compare", filepath.Join(dir, kind+".parquet"), filepath.Join(dir, kind+"-out"))
-		})
-	}
-}

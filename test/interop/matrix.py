@@ -39,7 +39,7 @@ def columns():
         t[f"u{bits}"] = pa.array(nulls([(1 << bits) - 1 - (i % 200) for i in r]), getattr(pa, f"uint{bits}")())
     t["f16"] = pc.cast(pa.array(nulls([float(i % 100) / 4 for i in r]), pa.float32()), pa.float16())
     t["f32"] = pa.array(nulls([i / 3 for i in r]), pa.float32())
-    t["f64"] = pa.array(nulls([float("inf") if i == 5 else -0.0 if i == 6 else i / 3 for i in r]))
+    t["f64"] = pa.array(nulls([float("inf") if i == 5 else -0.0 if i == 6 else float("nan") if i == 8 else i / 3 for i in r]))
     for name, kind in (("str", pa.string()), ("lstr", pa.large_string()), ("vstr", pa.string_view())):
         t[name] = pa.array(nulls([f"text {i % 50} ü" if i % 2 else f"a text of more than twelve bytes {i}" for i in r]), kind)
     for name, kind in (("bin", pa.binary()), ("lbin", pa.large_binary()), ("vbin", pa.binary_view())):
@@ -137,6 +137,9 @@ def unwrapped(c):
     """A column as something that can be taken from and compared."""
     if isinstance(c.type, pa.BaseExtensionType):
         c = pa.chunked_array([x.storage for x in c.chunks], c.type.storage_type)
+    bits = {pa.float16(): pa.int16(), pa.float32(): pa.int32(), pa.float64(): pa.int64()}
+    if c.type in bits:  # also zeros by their sign, and what is not a number
+        c = pa.chunked_array([x.view(bits[c.type]) for x in c.chunks], bits[c.type])
     if pa.types.is_dictionary(c.type):
         c = c.cast(c.type.value_type)
     if pa.types.is_struct(c.type) and pa.types.is_dictionary(c.type.field(0).type):
