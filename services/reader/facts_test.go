@@ -156,3 +156,93 @@ func TestRowGroupsAreCutEvenly(t *testing.T) {
 		require.Equal(t, c.want, evenly(c.rows, c.most), "%d rows, at most %d", c.rows, c.most)
 	}
 }
+
+// inspectSource is inspect for a source with settings.
+func inspectSource(t *testing.T, source, stages string) (*Facts, error) {
+	t.Helper()
+	spec, err := pipeline.Parse("spec.yaml", fmt.Appendf(nil, "apiVersion: levada/v1\nname: test\nsource: { parquet: { %s } }\n%ssink: { parquet: { uri: %q } }\n", source, stages, filepath.Join(t.TempDir(), "out")))
+	require.NoError(t, err)
+	return Inspect(t.Context(), spec, 1<<20)
+}
+
+// A filter on a column of the directories excludes files by their names.
+func TestInspectPrunesByDirectory(t *testing.T) {
+	dir := t.TempDir()
+	for _, k := range []string{"k=1", "k=2", "k=" + pipeline.HiveNull} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, k), 0o755))
+		writeFile(t, dir, k+"/a.parquet", idAndText, 100, 50, row)
+	}
+	for filter, pruned := range map[string]int64{"k == 2": 200, "k > 0": 100, "id < 50": 150, "k == 2 && id < 50": 250, "k == 7": 300} {
+		f, err := inspectSource(t, fmt.Sprintf("uri: %q, hive: true", dir), fmt.Sprintf("stages: [{ name: keep, transform: [{ filter: %q }] }]\n", filter))
+		require.NoError(t, err)
+		require.Equal(t, pruned, f.PrunedRows, filter)
+		require.Equal(t, "int64", f.Pipeline.Needed.Field(f.Pipeline.Needed.NumFields()-1).Type.String())
+	}
+}
+
+// Directories that do not name the same columns are refused by name.
+func TestInspectRefusesOtherDirectories(t *testing.T) {
+	dir := t.TempDir()
+	for _, k := range []string{"k=1", "l=2"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, k), 0o755))
+		writeFile(t, dir, k+"/a.parquet", idAndText, 10, 10, row)
+	}
+	_, err := inspectSource(t, fmt.Sprintf("uri: %q, hive: true", dir), "")
+	require.ErrorContains(t, err, `l=2/a.parquet: its directories name column "l", which those of `)
+	_, err = inspectSource(t, fmt.Sprintf("uri: %q, hive: { year: int32 }", filepath.Join(dir, "k=1")), "")
+	require.ErrorContains(t, err, `declares column "year", and no directory is of it`)
+}
+
+// What the rules for files that differ make of two files, in words.
+func TestInspectFilesThatDiffer(t *testing.T) {
+	field := func(name string, dt arrow.DataType, nullable bool) arrow.Field {
+		return arrow.Field{Name: name, Type: dt, Nullable: nullable}
+	}
+	i32, i64, f64, text := arrow.PrimitiveTypes.Int32, arrow.PrimitiveTypes.Int64, arrow.PrimitiveTypes.Float64, arrow.BinaryTypes.String
+	for name, c := range map[string]struct {
+		rule string
+		a, b []arrow.Field
+		want string // the columns, or the error
+	}{
+		"StrictNew":       {"strict", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("id", i64, false), field("x", i64, true)}, `b.parquet: its schema differs from that of .*a.parquet: column "x" is new: read the files in two runs, or write schema: union`},
+		"UnionNew":        {"union", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("id", i64, false), field("x", i64, false)}, "^id int64 false, x int64 true$"},
+		"UnionMissing":    {"union", []arrow.Field{field("id", i64, false), field("x", text, false)}, []arrow.Field{field("id", i64, false)}, "^id int64 false, x utf8 true$"},
+		"UnionWidens":     {"union", []arrow.Field{field("id", i32, false)}, []arrow.Field{field("id", f64, true)}, "^id float64 true$"},
+		"UnionReordered":  {"union", []arrow.Field{field("id", i64, false), field("x", i64, true)}, []arrow.Field{field("x", i64, true), field("id", i64, false)}, "^id int64 false, x int64 true$"},
+		"UnionClash":      {"union", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("id", f64, false)}, `b.parquet: column "id" is float64, and int64 in .*a.parquet: no type holds the values of both without loss`},
+		"FirstIgnoresNew": {"first", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("x", i64, true), field("id", i32, false)}, "^id int64 false$"},
+		"FirstNull":       {"first", []arrow.Field{field("id", i64, false), field("x", text, true)}, []arrow.Field{field("id", i64, false)}, "^id int64 false, x utf8 true$"},
+		"FirstNotNull":    {"first", []arrow.Field{field("id", i64, false), field("x", text, false)}, []arrow.Field{field("id", i64, false)}, `b.parquet: .*column "x" is missing, and cannot be null`},
+		"FirstNullable":   {"first", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("id", i64, true)}, `column "id" may have nulls, and has none in the first file`},
+		"FirstClash":      {"first", []arrow.Field{field("id", i32, false)}, []arrow.Field{field("id", i64, false)}, `b.parquet: column "id" is int64, and int32 in .*a.parquet`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, fields := range map[string][]arrow.Field{"a.parquet": c.a, "b.parquet": c.b} {
+				writeFile(t, dir, file, fields, 3, 10, func(i int) string {
+					var values []string
+					for _, f := range fields {
+						v := fmt.Sprint(i)
+						if f.Type.ID() == arrow.STRING {
+							v = fmt.Sprintf("%q", v)
+						}
+						values = append(values, fmt.Sprintf("%q:%s", f.Name, v))
+					}
+					return "{" + strings.Join(values, ",") + "}"
+				})
+			}
+			f, err := inspectSource(t, fmt.Sprintf("uri: %q, schema: %s", dir, c.rule), "")
+			got := ""
+			if err != nil {
+				got = err.Error()
+			} else {
+				var columns []string
+				for _, fd := range f.Pipeline.Needed.Fields() {
+					columns = append(columns, fmt.Sprint(fd.Name, " ", fd.Type, " ", fd.Nullable))
+				}
+				got = strings.Join(columns, ", ")
+			}
+			require.Regexp(t, c.want, got)
+		})
+	}
+}

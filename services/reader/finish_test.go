@@ -8,6 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/job"
+	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/ledger"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -19,8 +22,9 @@ func TestInspectCountsRowsOverTheWholeSource(t *testing.T) {
 	f, err := inspect(t, dir, "stages: [{ name: s, transform: [{ filter: \"id < 100 || id >= 300\" }] }]\n")
 	require.NoError(t, err)
 	var first []int64
-	for _, task := range f.Tasks {
-		first = append(first, task.Row)
+	for i := range f.Tasks {
+		rows := job.RowsOf(&ledger.Plan{Files: f.Files, Tasks: f.Tasks}, blocks.Span{Task: uint32(i)}, nil)
+		first = append(first, rows.At(0))
 	}
 	require.Equal(t, []int64{0, 300, 1000, 1300}, first)
 	require.EqualValues(t, 400, f.PrunedRows)

@@ -31,7 +31,7 @@ func TestRowsWithoutARun(t *testing.T) {
 	require.NoError(t, read(func(at Part, batch arrow.RecordBatch) error {
 		defer batch.Release()
 		require.LessOrEqual(t, batch.NumRows(), int64(64))
-		require.EqualValues(t, len(ids), at.First)
+		require.EqualValues(t, len(ids), at.At.At(0))
 		require.Contains(t, at.Place, ".parquet, row groups [")
 		ids = append(ids, batch.Column(0).(*array.Int64).Int64Values()...)
 		return nil
