@@ -18,7 +18,7 @@ import (
 // and read again, also from slices, nothing has changed.
 func TestStoredTypes(t *testing.T) {
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
-	defer mem.AssertSize(t, 0)
+	t.Cleanup(func() { mem.AssertSize(t, 0) })
 	json, err := extensions.NewJSONType(arrow.BinaryTypes.String)
 	require.NoError(t, err)
 	fsl := arrow.FixedSizeListOfField(2, arrow.Field{Name: "element", Type: arrow.PrimitiveTypes.Int32, Nullable: true})
@@ -45,7 +45,7 @@ func TestStoredTypes(t *testing.T) {
 	for i, c := range columns {
 		a, _, err := array.FromJSON(mem, c.plain, strings.NewReader(c.values))
 		require.NoError(t, err, c.name)
-		defer a.Release()
+		t.Cleanup(a.Release)
 		arrays = append(arrays, a)
 		plain = append(plain, arrow.Field{Name: c.name, Type: c.plain, Nullable: true})
 		f := arrow.Field{Name: c.name, Type: c.stored, Nullable: true}
