@@ -32,6 +32,8 @@ and writes standard output.`,
 			}
 			return nil
 		},
+
+		ValidArgsFunction: completeFiles("yaml", "yml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			changed := false
 			for _, file := range args {

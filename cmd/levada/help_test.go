@@ -92,6 +92,7 @@ func TestCommandsThatPrintFactsPrintJSON(t *testing.T) {
 	without := map[string]string{
 		"levada": "prints help", "levada help": "prints help", "levada generate": "prints help", "levada man": "writes files",
 		"levada reader": "serves", "levada transform": "serves", "levada writer": "serves", "levada ready": "says it by its exit code",
+		"levada fmt": "writes files", "levada schema": "prints nothing but JSON",
 		"levada tap": "has --format", "levada completion": "writes scripts",
 	}
 	commands(newRoot(t), func(cmd *cobra.Command) {

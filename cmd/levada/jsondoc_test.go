@@ -35,6 +35,8 @@ var shapes = []struct{ command, pkg, name, says string }{
 	{"levada submit, cancel", "cmd/levada", "submitted", "The run that was submitted, or was cancelled."},
 	{"levada gc", "internal/cli/report", "[]Garbage", "What was removed, or with `--dry-run` would be, a run each."},
 	{"levada validate, explain", "cmd/levada", "pipelineFacts", "What a pipeline is. With errors it is printed too, and the exit code is 2. Only `explain` has a `plan`."},
+	{"levada lint", "cmd/levada", "findings", "What could be better in a pipeline; the exit code is 1 with a warning."},
+	{"levada test", "cmd/levada", "tested", "How the cases of test files ended; the exit code is 1 when one fails."},
 	{"levada inspect", "cmd/levada", "inspection", "What is in a Parquet file: an object for each file."},
 	{"levada diff", "internal/compare", "Result", "In what two data sets differ; the exit code is 1 then."},
 	{"levada verify", "internal/verify", "Report", "An output held against its manifests; the exit code is 1 when something is wrong."},

@@ -32,6 +32,8 @@ the pipeline is wrong. The rules:
 ` + lintRulesText(),
 		Example: "  levada lint pipeline.yaml",
 		Args:    takes("FILE"),
+
+		ValidArgsFunction: completeSpec,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, rule := range disable {
 				if _, _, ok := pipeline.LintRule(rule); !ok {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/levada-data/levada/internal/cli/home"
+	"github.com/levada-data/levada/internal/cli/rows"
 	"github.com/levada-data/levada/internal/embedded"
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/sink"
@@ -128,6 +129,7 @@ through the operators, and what would come out is shown.`,
 	remote.bindStreams(cmd)
 	bindUnchecked(cmd, &unchecked)
 	dry.bind(cmd)
+	complete(cmd, "format", rows.Formats()...)
 	return cmd
 }
 

@@ -44,6 +44,8 @@ The exit code is 1 when a case fails, and 2 when a file is wrong.`,
 			}
 			return nil
 		},
+
+		ValidArgsFunction: completeFiles("yaml", "yml"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			match, err := regexp.Compile(only)
 			if err != nil {

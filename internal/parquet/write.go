@@ -25,7 +25,7 @@ type WriteOptions struct {
 	// batches have the plain ones, with metadata, and the file's key-value metadata. nil: as
 	// the batches do.
 	Stored *arrow.Schema
-	Finish       Finish
+	Finish Finish
 }
 
 // sampleRows is how many rows decide about dictionaries.

@@ -30,7 +30,7 @@ func Rows(ctx context.Context, spec *pipeline.Spec, f *Facts, p *pipeline.Pipeli
 	}
 	src := sourceOf(&job.Job{Plan: plan, Pipeline: p}, New(cfg).cfg)
 	for i := range plan.Tasks {
-		task := uint32(i) //nolint:gosec // maxSourceFiles bounds them
+		task := uint32(i)
 		err := src.read(ctx, task, nil, func(_, _ int64) bool { return true }, func(from, to int64, batch arrow.RecordBatch) error {
 			return emit(Part{Place: src.name(task), Row: from, At: job.RowsOf(plan, blocks.Span{Task: task, From: from, To: to}, nil)}, batch)
 		}, func(int64, int64, string, error) error { return nil })
