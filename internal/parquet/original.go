@@ -30,7 +30,7 @@ func storedSchema(entry string) (s *arrow.Schema) {
 		}
 	}()
 	data, err := base64.StdEncoding.DecodeString(entry)
-	if err != nil {
+	if err != nil || !plausible(data) {
 		return nil
 	}
 	r, err := ipc.NewReader(bytes.NewReader(data))
