@@ -9,6 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/pkg/ledger"
+
 	"github.com/levada-data/levada/pkg/blocks"
 )
 
@@ -16,31 +18,32 @@ import (
 // another one reveals the file. It is never taken for lost.
 func TestRule26Lost_LooksAtTheTemporaryFirst(t *testing.T) {
 	for _, op := range []string{"has staged", "stat", "reveal"} {
-		t.Run(op, func(t *testing.T) {
-			dir := t.TempDir()
-			f := stage(t, sinkOf(t, dir, "run1"), "country=PT", "rows")
-			for name, call := range map[string]func(s *Sink) error{
-				"present": func(s *Sink) error {
-					there, err := s.Present(t.Context(), f)
-					assert.True(t, there)
-					return err
-				},
-				"reveal": func(s *Sink) error { return s.Reveal(t.Context(), f) },
-			} {
-				t.Run(name, func(t *testing.T) {
-					s := sinkOf(t, dir, "run1")
-					// Look at the file that is staged, then at the one that the other has revealed.
-					hook(s, func(at, _ string) error {
-						if at == op {
-							return sinkOf(t, dir, "run1").Reveal(t.Context(), f)
-						}
+		for name, call := range map[string]func(s *Sink, f ledger.File) error{
+			"present": func(s *Sink, f ledger.File) error {
+				there, err := s.Present(t.Context(), f)
+				assert.True(t, there)
+				return err
+			},
+			"reveal": func(s *Sink, f ledger.File) error { return s.Reveal(t.Context(), f) },
+		} {
+			t.Run(op+"/"+name, func(t *testing.T) {
+				dir := t.TempDir()
+				f := stage(t, sinkOf(t, dir, "run1"), "country=PT", "rows")
+				s := sinkOf(t, dir, "run1")
+				// Look at the file that is staged, then at the one that the other has revealed.
+				revealed := false
+				hook(s, func(at, _ string) error {
+					if at != op || revealed {
 						return nil
-					})
-					require.NoError(t, call(s))
+					}
+					revealed = true
+					return sinkOf(t, dir, "run1").Reveal(t.Context(), f)
 				})
-			}
-			assert.Equal(t, names(f), tree(t, dir, false))
-		})
+				require.NoError(t, call(s, f))
+				require.NoError(t, s.Reveal(t.Context(), f))
+				assert.Equal(t, names(f), tree(t, dir, false))
+			})
+		}
 	}
 }
 
