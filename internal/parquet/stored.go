@@ -75,7 +75,7 @@ func (w *storedWalk) fields(t *flatbuffers.Table, slot flatbuffers.VOffsetT) boo
 	}
 	first := t.Vector(at)
 	for i := range t.VectorLen(at) {
-		field := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(first + flatbuffers.UOffsetT(i)*4)} //nolint:gosec // bounded by left
+		field := flatbuffers.Table{Bytes: t.Bytes, Pos: t.Indirect(first + flatbuffers.UOffsetT(i)*4)}
 		if !w.vectors(&field, fieldMetadata) || !w.fields(&field, fieldChildren) {
 			return false
 		}

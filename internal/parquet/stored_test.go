@@ -15,8 +15,10 @@ func TestStoredSchemaAsksForNoMore(t *testing.T) {
 	meta := arrow.NewMetadata([]string{"who"}, []string{"a test"})
 	pair := arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Float64, Metadata: meta}, arrow.Field{Name: "y", Type: arrow.ListOf(arrow.BinaryTypes.String)})
 	schema := arrow.NewSchema([]arrow.Field{
-		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Metadata: meta}, {Name: "pair", Type: pair, Nullable: true},
-		{Name: "map", Type: arrow.MapOf(arrow.BinaryTypes.String, pair)}, {Name: "d", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}},
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64, Metadata: meta},
+		{Name: "pair", Type: pair, Nullable: true},
+		{Name: "map", Type: arrow.MapOf(arrow.BinaryTypes.String, pair)},
+		{Name: "d", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String}},
 	}, &meta)
 	entry, ok := encodeStored(schema)
 	require.True(t, ok)

@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/levada-data/levada/pkg/ledger"
-
 	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/ledger"
 )
 
 // TestRule26Lost_LooksAtTheTemporaryFirst: between any two looks of one process,
