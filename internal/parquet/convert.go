@@ -69,26 +69,15 @@ func encodedType(plain, stored arrow.DataType) arrow.DataType {
 // elements names the element of every list "element", as it is called in the Parquet
 // schema: some readers look for it by the path that the Arrow schema gives.
 func elements(t arrow.DataType) arrow.DataType {
-	field := func(fd arrow.Field) arrow.Field { fd.Type = elements(fd.Type); return fd }
-	element := func(fd arrow.Field) arrow.Field { fd = field(fd); fd.Name = "element"; return fd }
-	switch t := t.(type) {
-	case *arrow.ListType:
-		return arrow.ListOfField(element(t.ElemField()))
-	case *arrow.LargeListType:
-		return arrow.LargeListOfField(element(t.ElemField()))
-	case *arrow.FixedSizeListType:
-		return arrow.FixedSizeListOfField(t.Len(), element(t.ElemField()))
-	case *arrow.MapType:
-		m := arrow.MapOfFields(field(t.KeyField()), field(t.ItemField()))
-		m.KeysSorted = t.KeysSorted
-		return m
-	case *arrow.StructType:
-		fields := make([]arrow.Field, t.NumFields())
-		for i, fd := range t.Fields() {
-			fields[i] = field(fd)
+	id := t.ID()
+	list := id == arrow.LIST || id == arrow.LARGE_LIST || id == arrow.FIXED_SIZE_LIST
+	t, _ = withFields(t, func(fd arrow.Field) arrow.Field {
+		fd.Type = elements(fd.Type)
+		if list {
+			fd.Name = "element"
 		}
-		return arrow.StructOf(fields...)
-	}
+		return fd
+	})
 	return t
 }
 

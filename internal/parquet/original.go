@@ -97,53 +97,44 @@ func (f *File) readStored() *arrow.Schema {
 	return stored
 }
 
-// mapType replaces the leaves of a type.
-func mapType(t arrow.DataType, f func(arrow.DataType) arrow.DataType) arrow.DataType {
-	field := func(fd arrow.Field) arrow.Field { fd.Type = mapType(fd.Type, f); return fd }
+// withFields is a nested type whose own fields are those that f makes of them, once each;
+// false for a type that has none, which it returns as it is.
+func withFields(t arrow.DataType, f func(arrow.Field) arrow.Field) (arrow.DataType, bool) {
 	switch t := t.(type) {
 	case *arrow.ListType:
-		return arrow.ListOfField(field(t.ElemField()))
+		return arrow.ListOfField(f(t.ElemField())), true
 	case *arrow.LargeListType:
-		return arrow.LargeListOfField(field(t.ElemField()))
+		return arrow.LargeListOfField(f(t.ElemField())), true
 	case *arrow.FixedSizeListType:
-		return arrow.FixedSizeListOfField(t.Len(), field(t.ElemField()))
+		return arrow.FixedSizeListOfField(t.Len(), f(t.ElemField())), true
 	case *arrow.MapType:
-		m := arrow.MapOfFields(field(t.KeyField()), field(t.ItemField()))
+		m := arrow.MapOfFields(f(t.KeyField()), f(t.ItemField()))
 		m.KeysSorted = t.KeysSorted
-		return m
+		return m, true
 	case *arrow.StructType:
-		fields := slices.Clone(t.Fields())
-		for i := range fields {
-			fields[i] = field(fields[i])
+		fields := make([]arrow.Field, t.NumFields())
+		for i, fd := range t.Fields() {
+			fields[i] = f(fd)
 		}
-		return arrow.StructOf(fields...)
+		return arrow.StructOf(fields...), true
 	}
-	return f(t)
+	return t, false
+}
+
+// mapType replaces the leaves of a type.
+func mapType(t arrow.DataType, f func(arrow.DataType) arrow.DataType) arrow.DataType {
+	nested, ok := withFields(t, func(fd arrow.Field) arrow.Field { fd.Type = mapType(fd.Type, f); return fd })
+	if !ok {
+		return f(t)
+	}
+	return nested
 }
 
 // bare is a type without the metadata of its fields.
 func bare(t arrow.DataType) arrow.DataType {
-	field := func(fd arrow.Field) arrow.Field {
+	t, _ = withFields(t, func(fd arrow.Field) arrow.Field {
 		return arrow.Field{Name: fd.Name, Type: bare(fd.Type), Nullable: fd.Nullable}
-	}
-	switch t := t.(type) {
-	case *arrow.ListType:
-		return arrow.ListOfField(field(t.ElemField()))
-	case *arrow.LargeListType:
-		return arrow.LargeListOfField(field(t.ElemField()))
-	case *arrow.FixedSizeListType:
-		return arrow.FixedSizeListOfField(t.Len(), field(t.ElemField()))
-	case *arrow.MapType:
-		m := arrow.MapOfFields(field(t.KeyField()), field(t.ItemField()))
-		m.KeysSorted = t.KeysSorted
-		return m
-	case *arrow.StructType:
-		fields := make([]arrow.Field, t.NumFields())
-		for i, fd := range t.Fields() {
-			fields[i] = field(fd)
-		}
-		return arrow.StructOf(fields...)
-	}
+	})
 	return t
 }
 
@@ -304,27 +295,9 @@ func withoutNoID(m arrow.Metadata) arrow.Metadata {
 
 // withoutNoIDs is a type without field ids that are none.
 func withoutNoIDs(t arrow.DataType) arrow.DataType {
-	field := func(fd arrow.Field) arrow.Field {
+	t, _ = withFields(t, func(fd arrow.Field) arrow.Field {
 		return arrow.Field{Name: fd.Name, Type: withoutNoIDs(fd.Type), Nullable: fd.Nullable, Metadata: withoutNoID(fd.Metadata)}
-	}
-	switch t := t.(type) {
-	case *arrow.ListType:
-		return arrow.ListOfField(field(t.ElemField()))
-	case *arrow.LargeListType:
-		return arrow.LargeListOfField(field(t.ElemField()))
-	case *arrow.FixedSizeListType:
-		return arrow.FixedSizeListOfField(t.Len(), field(t.ElemField()))
-	case *arrow.MapType:
-		m := arrow.MapOfFields(field(t.KeyField()), field(t.ItemField()))
-		m.KeysSorted = t.KeysSorted
-		return m
-	case *arrow.StructType:
-		fields := make([]arrow.Field, t.NumFields())
-		for i, fd := range t.Fields() {
-			fields[i] = field(fd)
-		}
-		return arrow.StructOf(fields...)
-	}
+	})
 	return t
 }
 
