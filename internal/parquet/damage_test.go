@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/rounds"
 )
 
 // small is a file of 300 rows in three row groups.
@@ -110,7 +111,7 @@ func TestFlippedBytes(t *testing.T) {
 			whole := small(t, codec)
 			rng := rand.New(rand.NewPCG(7, 7))
 			outcomes := map[string]int{}
-			for range 150 {
+			for range rounds.Of(150) {
 				d := slices.Clone(whole)
 				d[rng.IntN(len(d))] ^= byte(1 + rng.IntN(255))
 				rows, err := try(t, d)

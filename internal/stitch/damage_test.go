@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/stitch"
 )
 
@@ -83,7 +84,7 @@ func TestFlippedBytes(t *testing.T) {
 	outcomes := map[string]int{}
 	for i, f := range forms() {
 		sound := write(t, form{codec: f.codec, v2: f.v2, dict: f.dict, limit: f.limit, page: f.page, group: 150}, batch(t, fs, 300, uint64(i), 50))
-		for range 120 {
+		for range rounds.Of(120) {
 			d := slices.Clone(sound)
 			d[rng.IntN(len(d))] ^= byte(1 + rng.IntN(255))
 			column := rng.IntN(len(fs))

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/stitch"
 )
 
@@ -126,13 +127,13 @@ func TestFlipsOfEachCodec(t *testing.T) {
 		t.Run(codec, func(t *testing.T) {
 			t.Parallel()
 			for _, version := range []string{"v1", "v2"} {
-				flip(t, all["pyarrow-"+codec+"-"+version+".parquet"], codec, flips/2)
+				flip(t, all["pyarrow-"+codec+"-"+version+".parquet"], codec, rounds.Of(500))
 			}
 		})
 	}
 	t.Run("delta", func(t *testing.T) {
 		t.Parallel()
-		flip(t, all["pyarrow-delta.parquet"], "none", flips/2)
+		flip(t, all["pyarrow-delta.parquet"], "none", rounds.Of(500))
 	})
 }
 

@@ -124,13 +124,16 @@ func TestNumbersBeyondTheRange(t *testing.T) {
 func TestStringsAreBounded(t *testing.T) {
 	mem := checked(t)
 	long := strings.Repeat("é", 700<<10) // 1.4 MiB
-	b := array.NewDictionaryBuilder(mem, &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}).(*array.BinaryDictionaryBuilder)
-	defer b.Release()
-	require.NoError(t, b.AppendString(long))
-	for range 1600 {
-		require.NoError(t, b.AppendString(long))
-	}
-	column := b.NewArray()
+	values := array.NewStringBuilder(mem)
+	defer values.Release()
+	values.Append(long)
+	indices := array.NewInt32Builder(mem)
+	defer indices.Release()
+	indices.AppendValues(make([]int32, 1601), nil)
+	dict, at := values.NewArray(), indices.NewArray()
+	defer dict.Release()
+	defer at.Release()
+	column := array.NewDictionaryArray(&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}, at, dict)
 	defer column.Release()
 	batch := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "s", Type: column.DataType()}}, nil), []arrow.Array{column}, int64(column.Len()))
 	defer batch.Release()

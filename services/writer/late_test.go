@@ -20,6 +20,7 @@ import (
 
 	"github.com/levada-data/levada/internal/job"
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/sink"
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
@@ -243,7 +244,9 @@ func TestLateFilesHaveTheRows(t *testing.T) {
 		"names swapped":   `{ filter: "n > 300" }, { rename: { name: kind, kind: name } }`,
 		"made twice":      `{ with: { n: "n + 1" } }, { with: { n: "n + 1", m: "n" } }, { mask: { column: name, method: sha256 } }`,
 	} {
-		for _, into := range []string{"", ", compression: zstd, preserve_order: true", ", compression: none, target_file: 64KiB", ", preserve_order: true, rows_per_group: 1000"} {
+		intos := []string{"", ", compression: zstd, preserve_order: true", ", compression: none, target_file: 64KiB", ", preserve_order: true, rows_per_group: 1000"}
+		rng.Shuffle(len(intos), func(i, k int) { intos[i], intos[k] = intos[k], intos[i] })
+		for _, into := range intos[:rounds.Of(len(intos))] {
 			t.Run(name+into, func(t *testing.T) {
 				in := tables[rng.IntN(len(tables))]
 				whole, j := in.job(t, stages, into)

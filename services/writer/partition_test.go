@@ -1,7 +1,6 @@
 package writer
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -235,11 +234,18 @@ func TestPartitionerAgainstRowAtATime(t *testing.T) {
 
 // rowText is one row as text, from the given column on.
 func rowText(b arrow.RecordBatch, row, from int) string {
-	var text []string
+	var cells []string
 	for _, c := range b.Columns()[from:] {
-		text = append(text, fmt.Sprint(c.IsNull(row), c.ValueStr(row)))
+		switch d, ok := c.(*array.Decimal128); {
+		case c.IsNull(row):
+			cells = append(cells, "null")
+		case ok: // its ValueStr goes by way of big.Float
+			cells = append(cells, "="+d.Value(row).BigInt().String())
+		default:
+			cells = append(cells, "="+c.ValueStr(row))
+		}
 	}
-	return strings.Join(text, "|")
+	return strings.Join(cells, "|")
 }
 
 // randomBatch fills every column from few values, a fifth of them null. The
