@@ -83,7 +83,22 @@ func ParseTest(name string, data []byte) (*TestFile, error) {
 		return nil, Errors{wrong}
 	}
 	f := &TestFile{Set: map[string]string{}, spec: p.spec}
-	seen := p.fields(root, "", map[string]func(*yaml.Node, string){
+	p.testFile(root, f)
+	names := map[string]int{}
+	for _, c := range f.Cases {
+		if line := names[c.Name]; line > 0 && c.Name != "" {
+			p.errs = append(p.errs, f.ErrorAt(c.Place, fmt.Sprintf("it is used in line %d: choose another", line), "case %q is there twice", c.Name))
+		}
+		names[c.Name] = c.Place.Line
+	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.sorted()
+	}
+	return f, nil
+}
+
+func (p *parser) testFile(n *yaml.Node, f *TestFile) {
+	seen := p.fields(n, "", map[string]func(*yaml.Node, string){
 		"pipeline": func(n *yaml.Node, path string) { p.text(n, path, &f.Pipeline) },
 		"set": func(n *yaml.Node, path string) {
 			p.pairs(n, path, func(key, val *yaml.Node) {
@@ -99,19 +114,8 @@ func ParseTest(name string, data []byte) (*TestFile, error) {
 			})
 		},
 	})
-	p.need(root, "", seen, "pipeline", "name the spec, relative to this file")
-	p.need(root, "", seen, "cases", "write cases: and a list of them")
-	names := map[string]int{}
-	for _, c := range f.Cases {
-		if line := names[c.Name]; line > 0 && c.Name != "" {
-			p.errs = append(p.errs, f.ErrorAt(c.Place, fmt.Sprintf("it is used in line %d: choose another", line), "case %q is there twice", c.Name))
-		}
-		names[c.Name] = c.Place.Line
-	}
-	if len(p.errs) > 0 {
-		return nil, p.errs.sorted()
-	}
-	return f, nil
+	p.need(n, "", seen, "pipeline", "name the spec, relative to this file")
+	p.need(n, "", seen, "cases", "write cases: and a list of them")
 }
 
 func (p *parser) testColumns(n *yaml.Node, path string) []TestColumn {
@@ -148,6 +152,11 @@ func (p *parser) testCase(n *yaml.Node, path string) TestCase {
 	})
 	p.need(n, path, seen, "name", "say in a few words what must hold")
 	p.one(n, path, seen, "write out: and the rows that must come out ([] for none), or error: and a part of its text", "a case has either rows out or an error", "out", "error")
+	if p.draw != nil {
+		of := object{"anyOf": []any{object{"required": []string{"in"}}, object{"required": []string{"dead"}}, object{"required": []string{"stage"}}}}
+		p.draw.rule(object{"if": object{"required": []string{"error"}}, "then": object{"not": of}, "else": object{"required": []string{"in"}}})
+		return c
+	}
 	if seen["error"] != nil {
 		for _, field := range []string{"in", "dead", "stage"} {
 			if key := seen[field]; key != nil {
@@ -163,6 +172,10 @@ func (p *parser) testCase(n *yaml.Node, path string) TestCase {
 func (p *parser) testRows(n *yaml.Node, path string) []TestRow {
 	rows := []TestRow{}
 	p.list(n, path, 0, "write - { column: value }", "rows", func(n *yaml.Node, path string) {
+		if p.draw != nil {
+			p.draw.put(object{"type": "object"}) // what a value may be depends on its column
+			return
+		}
 		r := TestRow{Place: placeOf(n)}
 		if m := target(n); m.Kind == yaml.MappingNode && len(m.Content) == 0 {
 			rows = append(rows, r) // all null, or nothing to compare

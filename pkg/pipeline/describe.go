@@ -107,8 +107,28 @@ var descriptions = map[string]string{
 	"fuse":        "auto: without a stream where one process plays the stages on both sides of the edge; never: always through a stream.",
 }
 
+// testDescriptions are those of the fields of a file of cases. docs/spec-tools.md says more.
+var testDescriptions = map[string]string{
+	"pipeline": "The spec that is tested: a path, relative to this file.",
+	"set":      "Values of its variables: name to value. --set outdoes them.",
+	"columns":  "Columns of the source: name to type. Left out, those that its files have.",
+	"cases":    "What must hold, case by case.",
+
+	"cases[].name":    "Says in a few words what must hold; no two are the same.",
+	"cases[].stage":   "Runs only this stage: the rows are those that come into it.",
+	"cases[].columns": "Replace those of the file, and add to them: name to type.",
+	"cases[].in":      "The rows that go in. A column that a row does not name is null.",
+	"cases[].out":     "The rows that come out, in their order, and no others. Columns that a row does not name are not compared.",
+	"cases[].error":   "Part of what is wrong with the pipeline for these columns, instead of in and out.",
+
+	"cases[].dead":            "Rows that must fail. One that fails and is not named makes the case fail.",
+	"cases[].dead[].row":      "Which row of in, from 0.",
+	"cases[].dead[].operator": "The operator that fails, such as refine/with[0]. Default any.",
+	"cases[].dead[].reason":   "Part of the reason. Default any.",
+}
+
 // description is that of the field at a path; "" when nobody has written one.
-func description(path string) string {
+func description(descriptions map[string]string, path string) string {
 	for {
 		if text := descriptions[path]; text != "" {
 			return text

@@ -18,10 +18,24 @@ const SchemaID = "https://levada-data.github.io/levada/v1/pipeline.schema.json"
 // valid. What the schema cannot say, that a name is taken or a column is not there, only
 // the parser refuses.
 func Schema() []byte {
-	root := drawSchema()
+	return published(draw(descriptions, (*parser).root), SchemaID, "Levada pipeline, "+APIVersion)
+}
+
+// TestSchemaID is where the schema of this version's test files is to be found.
+const TestSchemaID = "https://levada-data.github.io/levada/v1/pipeline_test.schema.json"
+
+// TestSchema returns the JSON Schema of a file of cases, as [Schema] that of a spec. What a
+// value may be depends on the type of its column: there it takes any.
+func TestSchema() []byte {
+	root := draw(testDescriptions, func(p *parser, n *yaml.Node) { p.testFile(n, &TestFile{Set: map[string]string{}}) })
+	return published(root, TestSchemaID, "Cases for a Levada pipeline")
+}
+
+// published is a schema as editors read it.
+func published(root object, id, title string) []byte {
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
-	root["$id"] = SchemaID
-	root["title"] = "Levada pipeline, " + APIVersion
+	root["$id"] = id
+	root["title"] = title
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -36,7 +50,7 @@ func Schema() []byte {
 // describe.
 func Fields() []string {
 	var names []string
-	walkSchema(drawSchema(), "", func(path string, _ object) {
+	walkSchema(draw(descriptions, (*parser).root), "", func(path string, _ object) {
 		names = append(names, path[strings.LastIndex(path, ".")+1:])
 	})
 	slices.Sort(names)
@@ -46,18 +60,20 @@ func Fields() []string {
 // object is a JSON Schema, or a part of one.
 type object = map[string]any
 
-func drawSchema() object {
+// draw draws what a part of the parser takes.
+func draw(described map[string]string, parse func(p *parser, n *yaml.Node)) object {
 	p := &parser{spec: &Spec{}}
-	p.draw = &drawing{}
-	p.root(&yaml.Node{Kind: yaml.MappingNode})
+	p.draw = &drawing{described: described}
+	parse(p, &yaml.Node{Kind: yaml.MappingNode})
 	return p.draw.alternatives[0]
 }
 
 // drawing is a parser that draws what it would take: the functions that read a value put
 // its schema here instead.
 type drawing struct {
-	alternatives []object   // of the value that is being drawn
-	key          *yaml.Node // of the pair that is being drawn
+	alternatives []object          // of the value that is being drawn
+	key          *yaml.Node        // of the pair that is being drawn
+	described    map[string]string // what fields mean
 }
 
 // value draws what parse takes at a path: parse is given a node of each kind, since it
@@ -102,7 +118,7 @@ func (d *drawing) object(path string, known map[string]func(*yaml.Node, string))
 	for name, parse := range known {
 		at := join(path, name)
 		s := d.value(at, parse)
-		if text := description(at); text != "" {
+		if text := description(d.described, at); text != "" {
 			s["description"] = text
 		}
 		props[name] = s

@@ -17,49 +17,55 @@ import (
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
-// The schema that editors fetch is the one that the parser draws.
+// The schemas that editors fetch are those that the parser draws.
 func TestSchemaIsGenerated(t *testing.T) {
 	golden(t, "../../docs/pipeline.schema.json", string(pipeline.Schema()))
+	golden(t, "../../docs/pipeline_test.schema.json", string(pipeline.TestSchema()))
 }
 
 func TestEveryFieldIsDescribedInTheSchema(t *testing.T) {
 	var bare []string
-	var walk func(path string, s any)
-	walk = func(path string, s any) {
-		switch s := s.(type) {
-		case []any:
-			for _, e := range s {
-				walk(path, e)
+	for _, drawn := range [][]byte{pipeline.Schema(), pipeline.TestSchema()} {
+		var schema any
+		require.NoError(t, json.Unmarshal(drawn, &schema))
+		eachField(schema, "", func(path string, field map[string]any) {
+			if field["description"] == nil {
+				bare = append(bare, path)
 			}
-		case map[string]any:
-			props, _ := s["properties"].(map[string]any)
-			for name, p := range props {
-				if p, ok := p.(map[string]any); ok && s["type"] == "object" {
-					if p["description"] == nil {
-						bare = append(bare, path+"."+name)
-					}
-					walk(path+"."+name, p)
-				}
-			}
-			for _, key := range []string{"anyOf", "items"} {
-				walk(path, s[key])
-			}
-		}
+		})
 	}
-	var schema any
-	require.NoError(t, json.Unmarshal(pipeline.Schema(), &schema))
-	walk("", schema)
 	require.Empty(t, bare, "give each a line in describe.go")
 }
 
-// judge validates specs as an editor does.
-func judge(t testing.TB) func(data []byte) error {
+// eachField calls f with every field of a schema.
+func eachField(s any, path string, f func(path string, field map[string]any)) {
+	switch s := s.(type) {
+	case []any:
+		for _, e := range s {
+			eachField(e, path, f)
+		}
+	case map[string]any:
+		props, _ := s["properties"].(map[string]any)
+		for name, p := range props {
+			if p, ok := p.(map[string]any); ok && s["type"] == "object" {
+				f(path+"."+name, p)
+				eachField(p, path+"."+name, f)
+			}
+		}
+		for _, key := range []string{"anyOf", "items"} {
+			eachField(s[key], path, f)
+		}
+	}
+}
+
+// judge validates texts by a schema as an editor does.
+func judge(t testing.TB, id string, drawn []byte) func(data []byte) error {
 	t.Helper()
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(pipeline.Schema()))
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(drawn))
 	require.NoError(t, err)
 	c := jsonschema.NewCompiler()
-	require.NoError(t, c.AddResource(pipeline.SchemaID, doc))
-	schema, err := c.Compile(pipeline.SchemaID)
+	require.NoError(t, c.AddResource(id, doc))
+	schema, err := c.Compile(id)
 	require.NoError(t, err)
 	return func(data []byte) error {
 		var v any
@@ -99,7 +105,7 @@ func specs(t testing.TB, pattern string) map[string][]byte {
 }
 
 func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
-	validate := judge(t)
+	validate := judge(t, pipeline.SchemaID, pipeline.Schema())
 	used := map[string]bool{}
 	for _, pattern := range []string{"testdata/good/*.yaml", "../../examples/*.yaml"} {
 		for path, data := range specs(t, pattern) {
@@ -132,7 +138,7 @@ func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
 // Each value of each good spec is replaced by others, left out, or given a neighbour:
 // parser and schema agree on every one of them, but for what only the parser can know.
 func TestSchemaAgreesWithTheParserOnMutants(t *testing.T) {
-	validate := judge(t)
+	validate := judge(t, pipeline.SchemaID, pipeline.Schema())
 	mutants, good, alone := 0, 0, 0
 	for path, data := range specs(t, "testdata/good/*.yaml") {
 		for name, text := range mutantsOf(t, data) {
@@ -208,9 +214,49 @@ func mutantsOf(t *testing.T, data []byte) map[string][]byte {
 	return out
 }
 
+// onlyTestParser are the faults of a file of cases that a schema cannot say.
+var onlyTestParser = regexp.MustCompile(`is there twice|must be a whole number from|must not be empty`)
+
+// The same of files of cases: those that there are, and what mutants make of one with every
+// field.
+func TestTestSchemaAgreesWithTheParser(t *testing.T) {
+	validate := judge(t, pipeline.TestSchemaID, pipeline.TestSchema())
+	for _, pattern := range []string{"testdata/cases/*_test.yaml", "../../examples/*_test.yaml"} {
+		for path, data := range specs(t, pattern) {
+			_, err := pipeline.ParseTest(path, data)
+			require.NoError(t, err)
+			require.NoError(t, validate(data), path)
+		}
+	}
+	every := specs(t, "testdata/cases/everything_test.yaml")["testdata/cases/everything_test.yaml"]
+	var drawn any
+	require.NoError(t, json.Unmarshal(pipeline.TestSchema(), &drawn))
+	eachField(drawn, "", func(path string, _ map[string]any) {
+		field := path[strings.LastIndex(path, ".")+1:]
+		require.Regexp(t, `\b`+field+`:`, string(every), "%s: add it to testdata/cases/everything_test.yaml", path)
+	})
+	mutants, good, alone := 0, 0, 0
+	for name, text := range mutantsOf(t, every) {
+		_, parsed := pipeline.ParseTest("mutant_test.yaml", text)
+		judged := validate(text)
+		mutants++
+		switch {
+		case parsed == nil:
+			good++
+			require.NoError(t, judged, "%s: the parser takes it\n%s", name, text)
+		case judged == nil:
+			alone++
+			require.Regexp(t, onlyTestParser, parsed.Error(), "%s: only the parser refuses it\n%s", name, text)
+		}
+	}
+	require.Greater(t, mutants, 500)
+	require.Greater(t, good, 100)
+	t.Logf("%d mutants: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
+}
+
 // In an editor a variable may stand in the place of any value.
 func TestSchemaTakesVariables(t *testing.T) {
-	validate := judge(t)
+	validate := judge(t, pipeline.SchemaID, pipeline.Schema())
 	data := specs(t, "testdata/good/everything.yaml")["testdata/good/everything.yaml"]
 	var doc yaml.Node
 	require.NoError(t, yaml.Unmarshal(data, &doc))
