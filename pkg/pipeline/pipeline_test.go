@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -99,7 +100,11 @@ func TestMistakesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 			d := pipeline.Draft(filepath.Base(path), data, vars)
 			errs := d.Errs
 			if d.Spec != nil {
-				_, err = pipeline.Compile(d.Spec, customers)
+				source := customers
+				if strings.Contains(path, "reserved-source") {
+					source = arrow.NewSchema([]arrow.Field{{Name: blocks.OffsetsColumn, Type: arrow.PrimitiveTypes.Int64}}, nil)
+				}
+				_, err = pipeline.Compile(d.Spec, source)
 				require.ErrorAs(t, err, &errs)
 			}
 			require.NotEmpty(t, errs)
@@ -113,6 +118,30 @@ func TestMistakesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 			golden(t, strings.TrimSuffix(path, ".yaml")+".txt", errs.Pretty())
 		})
 	}
+}
+
+// Those of testdata/cases are files of cases with mistakes.
+func TestMistakesInCasesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
+	files, err := filepath.Glob("testdata/cases/*.yaml")
+	require.NoError(t, err)
+	wrong, messages := 0, 0
+	for _, path := range files {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if strings.HasSuffix(path, "_test.yaml") {
+			continue
+		}
+		var errs pipeline.Errors
+		_, err = pipeline.ParseTest(filepath.Base(path), data)
+		require.ErrorAs(t, err, &errs, path)
+		for _, e := range errs {
+			require.NotEmpty(t, e.Hint, "%s: a remedy", e)
+		}
+		golden(t, strings.TrimSuffix(path, ".yaml")+".txt", errs.Pretty())
+		wrong, messages = wrong+1, messages+len(errs)
+	}
+	require.Positive(t, wrong)
+	t.Logf("%d wrong files of cases, %d golden messages", wrong, messages)
 }
 
 func golden(t *testing.T, path, got string) {
