@@ -81,7 +81,11 @@ func (e *NotEmptyError) Error() string {
 	if e.Files == 0 {
 		return fmt.Sprintf("%s holds %s, which is no Parquet file: mode %s replaces Parquet files only; move it away", e.Sink, e.File, e.Mode)
 	}
-	return fmt.Sprintf("%s is not empty: %d files, one is %s; choose another output, or mode append, overwrite or ignore", e.Sink, e.Files, e.File)
+	there := fmt.Sprintf("%d files, one is %s", e.Files, e.File)
+	if e.Files == 1 {
+		there = "there is " + e.File
+	}
+	return fmt.Sprintf("%s is not empty: %s; choose another output, or mode append, overwrite or ignore", e.Sink, there)
 }
 
 // Permanent tells [IsPermanent] that a retry will not help.
