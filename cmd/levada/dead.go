@@ -38,20 +38,20 @@ It works while the run is on its way and after its end, until 'levada gc' remove
 streams. RUN is an id, or its beginning or end.`,
 		Example: `  levada dead 01k7xq3v9c8e5w2n6m4r1t0y7z
   levada dead 0y7z check --rows --format json | jq .email`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: takes("RUN", "[STAGE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			stage := ""
 			if len(args) > 1 {
 				stage = args[1]
 			}
-			return a.dead(cmd.Context(), args[0], stage, &flags)
+			return a.dead(cmd.Context(), args[0], stage, flags)
 		},
 	}
 	flags.look.bind(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&flags.rows, "rows", false, "show the rows")
 	f.StringVar(&flags.format, "format", "table", "of rows: "+strings.Join(rows.Formats(), ", "))
-	f.BoolVar(&flags.look.asJSON, "json", false, "print what is dead and why as JSON")
+	bindJSON(cmd, &flags.look.asJSON)
 	return cmd
 }
 
@@ -64,7 +64,7 @@ type deadReason struct {
 	First    string `json:"first"` // the place of the first of them
 }
 
-func (a *app) dead(ctx context.Context, name, stage string, flags *deadFlags) error {
+func (a *app) dead(ctx context.Context, name, stage string, flags deadFlags) error {
 	out, err := rows.New(a.stdout, flags.format)
 	if err != nil {
 		return usagef("--format: %w", err)

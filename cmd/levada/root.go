@@ -174,10 +174,10 @@ func (d demoted) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 func (d demoted) WithGroup(name string) slog.Handler { return demoted{d.Handler.WithGroup(name)} }
 
-// takes wants one argument for each name.
+// takes wants one argument for each name; those in [ ] at the end may be left out.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
-		if len(args) < len(names) {
+		if len(args) < len(names) && names[len(args)][0] != '[' {
 			return fmt.Errorf("%s is missing", names[len(args)])
 		}
 		if len(args) > len(names) {

@@ -47,7 +47,7 @@ blocks, and how long rows took from the source to there; at the end also the sch
   levada tap 01k7xq3v9c8e5w2n6m4r1t0y7z source --rows 5 --columns id,amount
   levada tap 0y7z refine --where 'amount > 1000.0' --follow --format json | jq .id
   levada tap --stats --for 10s`,
-		Args: cobra.MaximumNArgs(2),
+		Args: takes("[RUN]", "[STAGE]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.tap(cmd.Context(), args, flags)
 		},

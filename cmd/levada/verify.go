@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -64,7 +65,16 @@ func (a *app) verify(ctx context.Context, uri string, flags verifyFlags) error {
 		}
 		o.Run = m.Run
 	}
+	var (
+		begin sync.Once
+		count func(rows int64)
+	)
+	o.Seen = func(rows, all int64) {
+		begin.Do(func() { count = a.counted("verify", all) })
+		count(rows)
+	}
 	r, err := verify.Output(ctx, uri, o)
+	a.screen.Close()
 	if err != nil {
 		return asUsage(ctx, err)
 	}
@@ -79,12 +89,15 @@ func (a *app) verify(ctx context.Context, uri string, flags verifyFlags) error {
 	return errTold
 }
 
+// manifestFlags say which manifest to show, and how.
+type manifestFlags struct {
+	run    string
+	files  bool
+	asJSON bool
+}
+
 func (a *app) manifestCommand() *cobra.Command {
-	var (
-		run    string
-		files  bool
-		asJSON bool
-	)
+	var flags manifestFlags
 	cmd := &cobra.Command{
 		Use:   "manifest DIR",
 		Short: "Show what a run says its output is",
@@ -100,31 +113,36 @@ done: all or nothing of it. With --json, the manifest as it stands.`,
 		Args:              takes("DIR"),
 		ValidArgsFunction: completeDirectories,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx := cmd.Context()
-			out, m, err := a.manifestOf(ctx, args[0], run)
-			switch {
-			case err != nil:
-				return asUsage(ctx, err)
-			case asJSON && files:
-				return usagef("--json and --files: choose one")
-			case asJSON:
-				return out.CopyManifest(ctx, m.Run, a.stdout)
-			case files && m.Status != sink.StatusDone:
-				return fmt.Errorf("run %s %s: its files are not the whole output", m.Run, m.Status)
-			case files:
-				for i := range m.Files {
-					fmt.Fprintf(a.stdout, "%s/%s\n", strings.TrimSuffix(out.Bucket.URI(), "/"), m.Files[i].Name)
-				}
-				return nil
-			}
-			report.Manifest(a.stdout, out, m)
-			return nil
+			return a.manifest(cmd.Context(), args[0], flags)
 		},
 	}
-	cmd.Flags().StringVar(&run, "run", "", "the manifest of this run: an id, or its beginning or end (default the last one)")
-	cmd.Flags().BoolVar(&files, "files", false, "print only the locations of the files")
-	bindJSON(cmd, &asJSON)
+	f := cmd.Flags()
+	f.StringVar(&flags.run, "run", "", "the manifest of this run: an id, or its beginning or end (default the last one)")
+	f.BoolVar(&flags.files, "files", false, "print only the locations of the files")
+	bindJSON(cmd, &flags.asJSON)
 	return cmd
+}
+
+func (a *app) manifest(ctx context.Context, uri string, flags manifestFlags) error {
+	if flags.asJSON && flags.files {
+		return usagef("--json and --files: choose one")
+	}
+	out, m, err := a.manifestOf(ctx, uri, flags.run)
+	switch {
+	case err != nil:
+		return asUsage(ctx, err)
+	case flags.asJSON:
+		return out.CopyManifest(ctx, m.Run, a.stdout)
+	case flags.files && m.Status != sink.StatusDone:
+		return fmt.Errorf("run %s %s: its files are not the whole output", m.Run, m.Status)
+	case flags.files:
+		for i := range m.Files {
+			fmt.Fprintf(a.stdout, "%s/%s\n", strings.TrimSuffix(out.Bucket.URI(), "/"), m.Files[i].Name)
+		}
+		return nil
+	}
+	report.Manifest(a.stdout, out, m)
+	return nil
 }
 
 // manifestOf returns the manifest of a run at a location, named by its id or a part of it;

@@ -24,10 +24,12 @@ import (
 
 // Options say how thoroughly an output is checked. The zero value checks everything.
 type Options struct {
-	Quick bool              // leave the hashes out: only footers are read
-	Run   string            // check this run only, and look for no foreign files; "" for all
-	Seen  func(bytes int64) // is told of bytes read, from several goroutines; may be nil
-	S3    storage.S3Options // how a bucket is reached
+	Quick bool   // leave the hashes out: only footers are read
+	Run   string // check this run only, and look for no foreign files; "" for all
+	// Seen is told of rows whose bytes were read, and of how many there are in all, from
+	// several goroutines; may be nil.
+	Seen func(rows, all int64)
+	S3   storage.S3Options // how a bucket is reached
 }
 
 // Report is what was found.
@@ -98,6 +100,13 @@ func Output(ctx context.Context, uri string, o Options) (*Report, error) {
 	for _, f := range out.Files {
 		c.there[f.Name] = f.Size
 	}
+	for _, m := range out.Manifests {
+		for i := range m.Files {
+			if _, ok := c.there[m.Files[i].Name]; ok && (o.Run == "" || m.Run == o.Run) {
+				c.all += m.Files[i].Rows
+			}
+		}
+	}
 	found := false
 	for i, m := range out.Manifests {
 		if o.Run != "" && m.Run != o.Run {
@@ -131,6 +140,7 @@ type check struct {
 	o     Options
 	out   *sink.Output
 	there map[string]int64 // visible files and their lengths
+	all   int64            // rows that are read
 
 	mu sync.Mutex
 	r  *Report
@@ -210,8 +220,10 @@ func (c *check) file(ctx context.Context, m *sink.Manifest, f *sink.File) error 
 	if err != nil {
 		return err
 	}
-	if !c.o.Quick {
-		sum, err := c.hash(src, f)
+	if c.o.Quick {
+		c.seen(f.Rows)
+	} else {
+		sum, err := c.hash(ctx, src, f)
 		if err != nil {
 			return errors.Join(err, src.Close())
 		}
@@ -257,27 +269,37 @@ func columns(m *sink.Manifest) []string {
 	return all
 }
 
+func (c *check) seen(rows int64) {
+	if c.o.Seen != nil && rows > 0 {
+		c.o.Seen(rows, c.all)
+	}
+}
+
 // hash is the file's, in the way that the manifest has it.
-func (c *check) hash(src storage.File, f *sink.File) (string, error) {
+func (c *check) hash(ctx context.Context, src storage.File, f *sink.File) (string, error) {
 	h := sha256.New()
 	if f.BLAKE3 != "" {
 		h = blake3.New()
 	}
 	in := io.NewSectionReader(src, 0, src.Size())
 	buf := make([]byte, 1<<20)
-	for {
+	read, told := int64(0), int64(0)
+	for ctx.Err() == nil {
 		n, err := in.Read(buf)
 		_, _ = h.Write(buf[:n]) // a hash takes everything
-		if c.o.Seen != nil {
-			c.o.Seen(int64(n))
-		}
+		read += int64(n)
 		if errors.Is(err, io.EOF) {
+			c.seen(f.Rows - told)
 			return hex.EncodeToString(h.Sum(nil)), nil
 		}
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", src.Name(), err)
 		}
+		rows := int64(float64(f.Rows) * float64(read) / float64(src.Size())) // as if all rows were alike
+		c.seen(rows - told)
+		told = rows
 	}
+	return "", context.Cause(ctx)
 }
 
 // foreign names the visible files that are nobody's.
