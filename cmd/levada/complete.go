@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
@@ -13,6 +14,8 @@ import (
 	"github.com/levada-data/levada/internal/cli/home"
 	"github.com/levada-data/levada/internal/cli/progress"
 	"github.com/levada-data/levada/internal/cli/report"
+	"github.com/levada-data/levada/internal/sink"
+	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
@@ -72,6 +75,40 @@ func (a *app) completeRun(state *stateFlag, remote *serverFlags, of func(report.
 		}
 		return offered, still
 	}
+}
+
+// completeRunAndStage offers runs, and behind one of them its stages.
+func (a *app) completeRunAndStage(state *stateFlag, remote *serverFlags, of func(report.Line) bool) completion {
+	runs := a.completeRun(state, remote, of)
+	return func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) == 1 {
+			return a.completeStage(cmd.Context(), *state, *remote, args[0])
+		}
+		return runs(cmd, args, begun)
+	}
+}
+
+// completeManifest offers the runs that have left a manifest in the output that is the first
+// argument, the newest first.
+func (a *app) completeManifest(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	const still = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	if len(args) == 0 {
+		return nil, still
+	}
+	a.mute()
+	ctx, cancel := context.WithTimeout(cmd.Context(), completeFor)
+	defer cancel()
+	out, _ := sink.Outputs(ctx, args[0], storage.S3Options{}) // what can be read is offered
+	if out == nil {
+		return nil, still
+	}
+	var offered []cobra.Completion
+	for _, m := range slices.Backward(out.Manifests) {
+		if strings.HasPrefix(m.Run, begun) {
+			offered = append(offered, cobra.CompletionWithDesc(m.Run, fmt.Sprintf("%s %s %s", m.Pipeline, m.Status, m.Created.Local().Format(time.DateTime))))
+		}
+	}
+	return offered, still
 }
 
 // completeStage offers the stages of a run that is on its way.

@@ -48,9 +48,11 @@ streams. RUN is an id, or its beginning or end.`,
 		},
 	}
 	flags.look.bind(cmd)
+	cmd.ValidArgsFunction = a.completeRunAndStage(&flags.look.state, &flags.look.remote, nil)
 	f := cmd.Flags()
 	f.BoolVar(&flags.rows, "rows", false, "show the rows")
 	f.StringVar(&flags.format, "format", "table", "of rows: "+strings.Join(rows.Formats(), ", "))
+	complete(cmd, "format", rows.Formats()...)
 	bindJSON(cmd, &flags.look.asJSON)
 	return cmd
 }

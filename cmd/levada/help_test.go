@@ -105,6 +105,31 @@ func TestCommandsThatPrintFactsPrintJSON(t *testing.T) {
 	})
 }
 
+// Shells know what stands for the words of every command's usage, and for flags that name a
+// run or one of some words.
+func TestEveryArgumentIsCompleted(t *testing.T) {
+	offered := 0
+	commands(newRoot(t), func(cmd *cobra.Command) {
+		if strings.HasPrefix(cmd.CommandPath(), "levada completion ") || cmd.Name() == "help" {
+			return // cobra's own
+		}
+		if _, args, has := strings.Cut(cmd.Use, " "); has && args != "[command]" {
+			require.True(t, cmd.ValidArgsFunction != nil || len(cmd.ValidArgs) > 0, cmd.UseLine())
+			offered++
+		}
+		for _, name := range []string{"run", "stage", "format", "fuse"} {
+			flag := cmd.Flags().Lookup(name)
+			if flag == nil || cmd.Name() == "test" { // there it is an expression
+				continue
+			}
+			_, there := cmd.GetFlagCompletionFunc(name)
+			require.True(t, there, "%s --%s", cmd.CommandPath(), name)
+			offered++
+		}
+	})
+	require.Greater(t, offered, 20)
+}
+
 // Help reads well in a terminal of 100 columns, but for the usage of flags.
 func TestHelpNamesEveryCommandInAGroup(t *testing.T) {
 	root := newRoot(t)

@@ -53,13 +53,7 @@ blocks, and how long rows took from the source to there; at the end also the sch
 		},
 	}
 	flags.look.bind(cmd)
-	runs := a.completeRun(&flags.look.state, &flags.look.remote, onItsWay)
-	cmd.ValidArgsFunction = func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		if len(args) == 1 {
-			return a.completeStage(cmd.Context(), flags.look.state, flags.look.remote, args[0])
-		}
-		return runs(cmd, args, begun)
-	}
+	cmd.ValidArgsFunction = a.completeRunAndStage(&flags.look.state, &flags.look.remote, onItsWay)
 	f := cmd.Flags()
 	f.Int64Var(&flags.rows, "rows", 20, "stop after so many rows")
 	f.BoolVar(&flags.follow, "follow", false, "do not stop before the run ends, unless --rows is given too")

@@ -50,6 +50,7 @@ Exits with 0 when everything is as the manifests say, with 1 when something is n
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.run, "run", "", "check this run only, and look for no other files; an id, or its beginning or end")
+	completeWith(cmd, "run", a.completeManifest)
 	f.BoolVar(&flags.quick, "quick", false, "leave the hashes out: read lengths and footers only")
 	f.BoolVar(&flags.quiet, "no-progress", false, "show no progress")
 	bindJSON(cmd, &flags.asJSON)
@@ -118,6 +119,7 @@ done: all or nothing of it. With --json, the manifest as it stands.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.run, "run", "", "the manifest of this run: an id, or its beginning or end (default the last one)")
+	completeWith(cmd, "run", a.completeManifest)
 	f.BoolVar(&flags.files, "files", false, "print only the locations of the files")
 	bindJSON(cmd, &flags.asJSON)
 	return cmd
