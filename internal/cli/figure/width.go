@@ -29,3 +29,12 @@ func Cut(text string, n int) string {
 	}
 	return string([]rune(text)[:n-1]) + "…"
 }
+
+// CutFront is Cut of a text whose end says most.
+func CutFront(text string, n int) string {
+	if n <= 0 || utf8.RuneCountInString(text) <= n {
+		return text
+	}
+	all := []rune(text)
+	return "…" + string(all[len(all)-n+1:])
+}

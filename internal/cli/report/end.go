@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,18 +52,27 @@ func End(w io.Writer, e *Ending) {
 	}
 }
 
+// leastTimes is how wide a terminal must be for times beside their shares.
+const leastTimes = 50
+
 // times writes where the workers' time went, a line for each stage. What was redelivered or
 // failed has a column only where something was.
 func times(w io.Writer, all []flow.StageSummary) {
 	t := newTable("  ", "stage", ">rows in", ">rows out", ">bytes in", ">bytes out", ">workers", ">working", ">waited for input", ">waited for output", ">cpu", ">redelivered", ">errors")
 	t.without("bytes in", "bytes out", "cpu", "workers", "rows out", "rows in")
+	t.shorten("waited for input", "waited in")
+	t.shorten("waited for output", "waited out")
 	var redelivered, errors int64
 	for i := range all {
 		s := &all[i].Total
 		redelivered, errors = redelivered+s.Redelivered, errors+s.Errors
 		whole := s.WaitIn + s.Working + s.WaitOut
 		share := func(d time.Duration) string {
-			return fmt.Sprintf("%s %4s", figure.Time(d), figure.Percent(int64(d), int64(whole)))
+			percent := figure.Percent(int64(d), int64(whole))
+			if room := figure.Width(w); room > 0 && room < leastTimes {
+				return percent
+			}
+			return fmt.Sprintf("%s %4s", figure.Time(d), percent)
 		}
 		t.add(all[i].Stage, figure.Rows(s.RowsIn), figure.Rows(s.RowsOut), figure.Bytes(s.BytesIn), figure.Bytes(s.BytesOut), figure.Rows(int64(s.Workers)),
 			share(s.Working), share(s.WaitIn), share(s.WaitOut), figure.Time(s.CPU), figure.Rows(s.Redelivered), figure.Rows(s.Errors))
@@ -136,7 +146,11 @@ func Stats(w io.Writer, sum *flow.Summary) {
 func stages(w io.Writer, all []flow.StageSummary) {
 	t := newTable("  ", "stage", ">rows in", ">rows out", ">blocks", ">bytes in", ">bytes out",
 		">waited in", ">working", ">waited out", ">cpu", ">redelivered", ">errors")
-	t.without("blocks", "bytes in", "bytes out", "redelivered", "cpu", "rows out", "rows in")
+	may := []string{"blocks", "bytes in", "bytes out", "redelivered", "cpu", "rows out", "rows in"}
+	if !slices.ContainsFunc(all, func(s flow.StageSummary) bool { return s.Total.Errors > 0 }) {
+		may = append(may, "errors")
+	}
+	t.without(may...)
 	line := func(name string, s *flow.Stats) {
 		t.add(name, figure.Rows(s.RowsIn), figure.Rows(s.RowsOut), figure.Rows(max(s.BlocksIn, s.BlocksOut)),
 			figure.Bytes(s.BytesIn), figure.Bytes(s.BytesOut),

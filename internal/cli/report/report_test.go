@@ -80,6 +80,21 @@ func TestEndOfARunOnANarrowTerminal(t *testing.T) {
 	widest(t, out.String(), 70) // but for the run's first line, which a terminal wraps
 }
 
+func TestEndOfARunOnATerminalOfFortyColumns(t *testing.T) {
+	out := narrow{columns: 40}
+	End(&out, ending())
+	require.Contains(t, out.String(), `
+  stage   working  waited in  waited out
+  source      25%         0%         75%
+`)
+	stats := narrow{columns: 40}
+	Stats(&stats, ending().Summary)
+	widest(t, stats.String(), 40)
+	_, rest, _ := strings.Cut(out.String(), "\n") // a terminal wraps the run's first line
+	before, _, _ := strings.Cut(rest, "\noutput")
+	widest(t, before, 40)
+}
+
 func widest(t *testing.T, text string, columns int) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -101,8 +116,9 @@ func TestTablesFitTheirTerminal(t *testing.T) {
 	for width := 40; width < 160; width++ {
 		out := narrow{columns: width}
 		Runs(&out, lines, time.Now())
-		widest(t, out.String(), max(width, 52)) // the id of a run is never cut
-		require.Contains(t, out.String(), "01m8d1hj3rans7y0farmmf2rz3")
+		widest(t, out.String(), width)
+		require.Contains(t, out.String(), "rmmf2rz3  ", "the end of an id names a run")
+		require.Equal(t, width >= 52, strings.Contains(out.String(), "01m8d1hj3rans7y0farmmf2rz3"), "the id is cut last")
 	}
 	var out narrow
 	Runs(&out, lines, time.Now())
