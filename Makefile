@@ -11,6 +11,7 @@ VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo un
 LDFLAGS   := -X main.version=$(VERSION)
 TOOL      := go tool -modfile=tools.mod
 KUBETOOL  := go tool -modfile=deployments/ci/kubernetes.mod
+NATSTOOL  := go tool -modfile=deployments/ci/nats.mod
 # Like go test, but it counts and names the tests that the machine could not run.
 TESTS     := $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --
 CACHE     := .cache
@@ -185,6 +186,16 @@ chaos: build $(VENV)/.ready ## kill N processes of a real job at random, replaye
 interop: build $(VENV)/.ready ## read live blocks from Python, and hold expressions against DuckDB
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  go test -tags interop -count=1 -timeout 10m -v ./test/interop
+
+.PHONY: counts
+counts: ## print what tests of whole tables count: messages of errors, mutants of specs, commands in documents
+	@go test -count=1 -v -run '^(TestMistakes|TestEveryMessage|TestSchemaAgrees|TestTestSchemaAgrees|TestEveryCommandHasATestOrAReason)' \
+	  ./pkg/pipeline ./internal/documents | grep -vE '^(=== |--- PASS|PASS| +--- PASS)'
+
+.PHONY: documents
+documents: build $(VENV)/.ready ## type what the documents say to type; needs jq, b3sum and the tools of NATS
+	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python LEVADA_NATS=$$($(NATSTOOL) -n nats) \
+	  go test -tags documents -count=1 -timeout 10m -v ./test/documents
 
 .PHONY: compose
 compose: build $(VENV)/.ready ## run docker-compose.yml, scale it, kill it, take it down; needs Docker with Compose

@@ -5,6 +5,8 @@ package compose
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,18 +14,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/documents"
 	"github.com/levada-data/levada/internal/s3test"
 	"github.com/levada-data/levada/test/oracle"
 )
 
 // The commands of the README, and then all that may happen to a stack on one machine.
 func TestStack(t *testing.T) {
-	s := up(t)
+	s := project(t)
 
 	t.Run("RunsTheExample", func(t *testing.T) {
 		s := s.of(t)
-		out := s.compose("run", "--rm", "-T", "levada", "run", "/examples/customers.yaml")
+		out := s.typesTheDocuments()
 		require.Contains(t, out, "output  s3://levada/out/customers")
+		require.Len(t, strings.Fields(s.compose("ps", "--quiet", "transform")), 4)
+		s.compose("up", "--detach", "--no-recreate", "--no-deps", "--scale", "transform=1", "transform")
 		require.NoError(t, oracle.SameRows(t.Context(),
 			fmt.Sprintf(`SELECT id, sha256(email) AS email, repeat('*', length(phone) - 4) || right(phone, 4) AS phone, amount * 0.92::DOUBLE AS eur
 				FROM read_parquet('%s/*.parquet') WHERE amount > 20`, s.fetch("customers")),
@@ -95,14 +100,73 @@ func TestBucket(t *testing.T) {
 	s.submit("bucket").exact()
 }
 
-// The variants are understood; the cluster is run above.
+// typesTheDocuments types what the documents say to type on a machine with an engine, in the
+// order of the README, and each command once. It returns what the example's run printed.
+func (s *stack) typesTheDocuments() string {
+	s.t.Helper()
+	var texts []string
+	for _, c := range commands(s.t) {
+		if c.Typed && c.Document == "README.md" {
+			texts = append(texts, c.Text)
+		}
+	}
+	for _, c := range commands(s.t) {
+		if c.Typed && !slices.Contains(texts, c.Text) {
+			texts = append(texts, c.Text)
+		}
+	}
+	require.GreaterOrEqual(s.t, len(texts), 3)
+	var printed []string
+	for _, text := range texts {
+		if out := s.types(text); strings.Contains(text, " levada run ") {
+			printed = append(printed, out)
+		}
+	}
+	require.Len(s.t, printed, 1)
+	return printed[0]
+}
+
+// commands are those of the documents that this package types or checks.
+func commands(t *testing.T) []documents.Entry {
+	t.Helper()
+	account, err := documents.Accounted(root)
+	require.NoError(t, err)
+	return account.Of(documents.Compose)
+}
+
+// The variants are understood as their first lines say to start them; the cluster is run
+// above.
 func TestVariantsAreValid(t *testing.T) {
-	for _, overlay := range []string{"bucket", "cluster", "tls"} {
-		s := &stack{t: t, name: "variants", files: []string{"docker-compose.yml", "deployments/compose/" + overlay + ".yml"}}
-		services := strings.Fields(s.compose("config", "--services"))
-		require.Contains(t, services, "transform", overlay)
-		require.Equal(t, overlay != "bucket", slices.Contains(services, "s3"), overlay)
-		require.Equal(t, overlay == "cluster", slices.Contains(services, "nats-3"), overlay)
+	exported := map[string]string{} // what a document says to export, for its commands
+	seen := map[string]bool{}
+	for _, c := range commands(t) {
+		switch {
+		case c.Typed:
+		case c.Begins("export"):
+			exported[c.Document] += c.Text + "\n"
+		case c.Begins("docker", "compose"):
+			args, found := strings.CutPrefix(strings.TrimSuffix(c.Text, " -d"), "docker compose")
+			require.True(t, found, c)
+			args, found = strings.CutSuffix(args, " up")
+			require.True(t, found, "nobody checks %s", c)
+			s := &stack{t: t, name: "variants", env: os.Environ()}
+			services := strings.Fields(s.types(exported[c.Document] + "docker compose" + args + " config --services"))
+			overlay := filepath.Base(c.Document)
+			seen[overlay] = true
+			require.Contains(t, services, "transform", c)
+			require.Equal(t, overlay != "bucket.yml", slices.Contains(services, "s3"), c)
+			require.Equal(t, overlay == "cluster.yml", slices.Contains(services, "nats-3"), c)
+		case c.Begins("docker", "build"):
+			require.FileExists(t, filepath.Join(root, "Dockerfile"), c)
+			require.Equal(t, ".", c.Calls[0][len(c.Calls[0])-1], c)
+		default:
+			require.Fail(t, "nobody checks this", "%s", c)
+		}
+	}
+	overlays, err := filepath.Glob(filepath.Join(root, "deployments", "compose", "*.yml"))
+	require.NoError(t, err)
+	for _, o := range overlays {
+		require.True(t, seen[filepath.Base(o)], "%s does not say how it is used", o)
 	}
 }
 

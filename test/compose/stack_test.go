@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,14 @@ type stack struct {
 // up starts the stack of docker-compose.yml and overlays.
 func up(t *testing.T, overlays ...string) *stack {
 	t.Helper()
+	s := project(t, overlays...)
+	s.compose("up", "--detach")
+	return s
+}
+
+// project is that stack before it is started.
+func project(t *testing.T, overlays ...string) *stack {
+	t.Helper()
 	ports := natstest.FreePorts(t, 2)
 	nats, s3 := strconv.Itoa(ports[0]), strconv.Itoa(ports[1])
 	s := &stack{
@@ -56,7 +65,6 @@ func up(t *testing.T, overlays ...string) *stack {
 		}
 		s.compose("down", "--volumes", "--timeout", "5")
 	})
-	s.compose("up", "--detach")
 	return s
 }
 
@@ -87,6 +95,18 @@ func (s *stack) compose(args ...string) string {
 		all = append(all, "--file", f)
 	}
 	out, err := s.command(exec.Command("docker", append(all, args...)...))
+	require.NoError(s.t, err)
+	return out
+}
+
+// types types a command of a document as it stands, at the root of the repository: that it
+// is this project is in the environment. It returns what was printed.
+func (s *stack) types(text string) string {
+	s.t.Helper()
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
+	typist := *s
+	typist.env = append(slices.Clone(s.env), "COMPOSE_PROJECT_NAME="+s.name)
+	out, err := typist.command(cmd)
 	require.NoError(s.t, err)
 	return out
 }

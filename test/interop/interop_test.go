@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/documents"
 	"github.com/levada-data/levada/internal/natstest"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
@@ -36,6 +38,23 @@ func python(t *testing.T, args ...string) string {
 	return string(out)
 }
 
+// usage is the one command that examples say to type, with names and what they stand for.
+func usage(t *testing.T, names ...string) []string {
+	t.Helper()
+	account, err := documents.Accounted("../..")
+	require.NoError(t, err)
+	all := account.Of(documents.Interop)
+	require.Len(t, all, 1, "nobody types the others")
+	require.Len(t, all[0].Calls, 1)
+	words := slices.Clone(all[0].Calls[0])
+	for i := 0; i < len(names); i += 2 {
+		at := slices.Index(words, names[i])
+		require.GreaterOrEqual(t, at, 0, "%s in %s", names[i], all[0])
+		words[at] = names[i+1]
+	}
+	return words
+}
+
 // Live blocks are read from Python as docs/format.md says: checksums, accounting,
 // offsets, rows and schema, each span of each stage once.
 func TestPythonReadsLiveBlocks(t *testing.T) {
@@ -49,8 +68,8 @@ sink: { parquet: { uri: %q } }
 `, in, filepath.Join(t.TempDir(), "out"))
 	run := s.Submit(t, spec, nil)
 
-	watch := exec.CommandContext(t.Context(), env(t, "LEVADA_PYTHON"), "../../examples/python/read_blocks.py",
-		"--url", s.Server.URL(), "--run", string(run), "--stage", "refine", "--timeout", "5", "--json")
+	watch := exec.CommandContext(t.Context(), env(t, "LEVADA_PYTHON"), usage(t,
+		"read_blocks.py", "../../examples/python/read_blocks.py", "URL", s.Server.URL(), "RUN", string(run), "STAGE", "refine", "N", "1000000", "S", "5")...)
 	var out bytes.Buffer
 	watch.Stdout = &out
 	stderr, err := watch.StderrPipe()
