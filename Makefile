@@ -209,7 +209,7 @@ kubernetes: build ## hold deployments/kubernetes against schemas, the binary and
 	  go test -tags kubernetes -count=1 -timeout 10m ./test/kubernetes
 
 .PHONY: terminal
-terminal: build ## watch levada top on a real terminal; needs tmux
+terminal: build ## watch levada top on a real terminal, and complete what is typed in shells; needs tmux, bash-completion and zsh
 	LEVADA_BIN=$(CURDIR)/bin/levada go test -tags terminal -count=1 -timeout 10m -v ./test/terminal
 
 .PHONY: model
