@@ -5,18 +5,16 @@ import (
 	"slices"
 	"strings"
 
-	"cel.dev/cel-go/checker"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// CEL's checker and the nodes of the other files know plain values only. Structs, lists
-// and maps are looked into by accesses: a.b, xs[i], size(xs), xs.exists(x, p). The
-// resolution turns each into a call of a function of its own, whose operands are the
-// plain expressions in it (the i of xs[i]) and whose result is plain; so the checker sees
+// The functions of the table and the nodes of the other files know plain values only.
+// Structs, lists and maps are looked into by accesses: a.b, xs[i], size(xs),
+// xs.exists(x, p). The resolution turns each into a call of a function of its own, whose
+// operands are the plain expressions in it (the i of xs[i]) and whose result is plain:
 //
 //	items[n + 1].price > 2.5        as   @0(n + 1) > 2.5
 //
@@ -29,9 +27,9 @@ type access struct {
 	nullable bool
 	err      error      // what the reading of a plain value can fail with
 	args     []ast.Expr // plain operands
-	captured int        // so many of them, the last, have been resolved
-	kinds    []kind     // that they must be of
-	takers   []string   // which operation takes each, for errors
+	captured int        // so many of them, the last, are of a lambda: they have been resolved
+	kinds    []kind     // that the others must be of
+	takers   []string   // which operation takes each of those, for errors
 	// nested makes the node that gives the values as an array; plain the one of a plain
 	// value that is not read from an array. One of the two is set. args are the operands.
 	nested func(c *compiler, args []operand) (nestedNode, *problem)
@@ -218,11 +216,7 @@ func (r *reading) index(e ast.Expr, of *access, index ast.Expr) (*access, *probl
 
 // split is split(a, separator).
 func (r *reading) split(e ast.Expr) (*access, *problem) {
-	call := e.AsCall()
-	args := call.Args()
-	if call.IsMemberFunction() {
-		args = append([]ast.Expr{call.Target()}, args...)
-	}
+	args := operandsOf(e)
 	if p := r.checkArity(e, r.language.byTree["split"], len(args)); p != nil {
 		return nil, p
 	}
@@ -237,15 +231,11 @@ func (r *reading) split(e ast.Expr) (*access, *problem) {
 // nestedCall is the access of a call that takes something nested and gives something
 // plain; nil if the call is none.
 func (r *reading) nestedCall(e ast.Expr) (*access, *problem) {
-	call := e.AsCall()
-	args := call.Args()
-	if call.IsMemberFunction() {
-		args = append([]ast.Expr{call.Target()}, args...)
-	}
+	args := operandsOf(e)
 	if len(args) == 0 {
 		return nil, nil
 	}
-	name, of := call.FunctionName(), args[0]
+	name, of := e.AsCall().FunctionName(), args[0]
 	switch name {
 	default:
 		return nil, nil
@@ -266,7 +256,7 @@ func (r *reading) nestedCall(e ast.Expr) (*access, *problem) {
 	a, p := r.accessOf(of)
 	if p != nil || a == nil || !isNested(a.typ) {
 		if p == nil && (name == "exists" || name == "all") {
-			p = &problem{at: e.ID(), msg: name + " takes a list", hint: "write " + r.language.byTree[name].form}
+			p = &problem{at: e.ID(), about: of, msg: name + " takes a list", hint: "write " + r.language.byTree[name].form}
 		}
 		return nil, p
 	}
@@ -296,7 +286,7 @@ func (r *reading) nestedCall(e ast.Expr) (*access, *problem) {
 	if args[1].Kind() != ast.IdentKind {
 		return nil, &problem{at: args[1].ID(), msg: "the second operand of " + name + " is a name for the elements", hint: "write " + r.language.byTree[name].form}
 	}
-	return r.quantifier(e, a, name == "exists", args[1].AsIdent(), args[2], func(sub *reading) *problem { return sub.resolve(args[2], false, false) })
+	return r.quantifier(e, a, name == "exists", args[1].AsIdent(), args[2], func(sub *reading) { sub.resolve(args[2], false, false) })
 }
 
 // memberOf is x in xs: xs.exists(e, e == x).
@@ -304,28 +294,24 @@ func (r *reading) memberOf(e ast.Expr, of *access, x ast.Expr) (*access, *proble
 	const name = "@element"
 	element := r.factory.NewIdent(r.newID(e), name)
 	equal := r.factory.NewCall(r.newID(e), operators.Equals, element, x)
-	return r.quantifier(e, of, true, name, equal, func(sub *reading) *problem {
-		if p := sub.resolve(element, false, false); p != nil {
-			return p
-		}
-		return sub.capture(x)
+	return r.quantifier(e, of, true, name, equal, func(sub *reading) {
+		sub.resolve(element, false, false)
+		sub.capture(x)
 	})
 }
 
 // newID is an id for an expression that stands where e does.
 func (r *reading) newID(e ast.Expr) int64 {
-	for r.lambda != nil {
-		r = r.outer
+	whole := r.outermost()
+	whole.lastID++
+	if at, ok := whole.tree.SourceInfo().GetOffsetRange(e.ID()); ok {
+		whole.tree.SourceInfo().SetOffsetRange(whole.lastID, at)
 	}
-	r.lastID++
-	if at, ok := r.tree.SourceInfo().GetOffsetRange(e.ID()); ok {
-		r.tree.SourceInfo().SetOffsetRange(r.lastID, at)
-	}
-	return r.lastID
+	return whole.lastID
 }
 
 // quantifier is xs.exists(x, p) and xs.all(x, p). It reads p, the body; resolve resolves that.
-func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable string, body ast.Expr, resolve func(sub *reading) *problem) (*access, *problem) {
+func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable string, body ast.Expr, resolve func(sub *reading)) (*access, *problem) {
 	f, ok := elementOf(of.typ)
 	name := map[bool]string{true: "exists", false: "all"}[exists]
 	if !ok || !readable(f.Type) {
@@ -339,22 +325,13 @@ func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable strin
 		typ: f.Type, nullable: f.Nullable, what: variable,
 		nested: func(*compiler, []operand) (nestedNode, *problem) { return elementsArray{}, nil },
 	}}
-	if p := resolve(sub); p != nil {
-		return nil, p
-	}
-	if err := sub.check(nil); err != nil {
-		return nil, &problem{placed: err}
-	}
-	if k := kindOf(sub.tree.GetType(sub.tree.Expr().ID())); k != kindBool {
-		return nil, &problem{at: body.ID(), msg: fmt.Sprintf("what %s asks of an element is true or false, this is of kind %s", name, k), hint: "compare it with something"}
-	}
+	resolve(sub)
 	a := &access{
 		typ: arrow.FixedWidthTypes.Boolean, what: name, nullable: true, // refined where it is compiled
 		args: slices.Clip(of.args), kinds: slices.Clip(of.kinds), takers: slices.Clip(of.takers),
 	}
 	for _, c := range sub.columns {
-		a.args, a.kinds = append(a.args, c.captured), append(a.kinds, c.kind)
-		a.takers = append(a.takers, name)
+		a.args = append(a.args, c.captured)
 		a.captured++
 	}
 	a.plain = func(c *compiler, args []operand) (operand, *problem) {
@@ -365,12 +342,17 @@ func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable strin
 		inner := &compiler{reading: sub}
 		q := &quantifierNode{of: n, exists: exists, slot: c.access(), inner: c.inner(), asked: c.mask()}
 		for i, col := range sub.columns {
+			outside := args[len(of.args)+i]
+			col.kind, col.decimal, col.nullable, col.broken = outside.kind, outside.digits, outside.nullable, outside.broken
 			col.register = inner.fresh(col.kind)
-			q.captured = append(q.captured, capture{from: args[len(of.args)+i].node, kind: col.kind, to: col.register})
+			q.captured = append(q.captured, capture{from: outside.node, kind: col.kind, to: col.register})
 		}
-		root, p := inner.compile(sub.tree.Expr())
-		if p != nil {
-			return operand{}, p
+		root := inner.compile(body)
+		switch {
+		case root.kind != kindBool && root.kind != kindInvalid:
+			return operand{}, &problem{at: body.ID(), msg: fmt.Sprintf("what %s asks of an element is true or false, this is of kind %s", name, root.kind), hint: "compare it with something"}
+		case root.broken:
+			return operand{broken: true}, nil
 		}
 		q.root, q.shape = inner.spread(root).node, inner.shape(0)
 		q.register = c.register(kindBool)
@@ -381,44 +363,12 @@ func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable strin
 
 // capture makes e, an expression of a lambda that is about the row and not about the
 // element, a variable of the lambda.
-func (r *reading) capture(e ast.Expr) *problem {
+func (r *reading) capture(e ast.Expr) {
 	outside := r.factory.CopyExpr(e)
-	if p := r.outer.resolve(outside, false, false); p != nil {
-		return p
-	}
-	k, typ, nullable := r.outer.plainKind(outside)
-	if k == kindInvalid {
-		part := &reading{language: r.language, source: r.source, tree: ast.NewAST(r.factory.CopyExpr(outside), r.tree.SourceInfo()), columns: r.outer.columns, accesses: r.outer.accesses, declared: r.outer.declared}
-		if err := part.check(nil); err != nil {
-			return &problem{placed: err}
-		}
-		if k, nullable = kindOf(part.tree.GetType(part.tree.Expr().ID())), true; k == kindDecimal {
-			return &problem{at: e.ID(), msg: "a decimal that is computed cannot be compared with elements", hint: "compute it by a with before"}
-		}
-	}
+	r.outer.resolve(outside, false, false)
 	i := len(r.columns)
-	r.columns = append(r.columns, &column{kind: k, captured: outside, typ: typ, nullable: nullable})
+	r.columns = append(r.columns, &column{captured: outside})
 	e.SetKindCase(r.factory.NewIdent(e.ID(), variable(i)))
-	return nil
-}
-
-// plainKind is the kind of a column, or of an access, that has been resolved; of anything
-// else invalid.
-func (r *reading) plainKind(e ast.Expr) (kind, arrow.DataType, bool) {
-	if e.Kind() == ast.IdentKind {
-		for i, c := range r.columns {
-			if e.AsIdent() == variable(i) {
-				return c.kind, c.typ, c.nullable
-			}
-		}
-	}
-	if e.Kind() == ast.CallKind {
-		if a := r.accesses[e.AsCall().FunctionName()]; a != nil {
-			k, _ := columnKind(a.typ)
-			return k, a.typ, a.nullable
-		}
-	}
-	return kindInvalid, nil, false
 }
 
 // aboutRow says whether e, in a lambda, is read from the row and not from the element: a
@@ -437,12 +387,8 @@ func (r *reading) aboutRow(e ast.Expr) bool {
 	}
 	asks := false
 	if e.Kind() == ast.CallKind {
-		call := e.AsCall()
-		args := call.Args()
-		if call.IsMemberFunction() {
-			args = append([]ast.Expr{call.Target()}, args...)
-		}
-		switch call.FunctionName() {
+		args := operandsOf(e)
+		switch e.AsCall().FunctionName() {
 		case "exists", "all":
 			asks = true
 		case "rowNumber", "uuid":
@@ -464,9 +410,11 @@ func (r *reading) aboutRow(e ast.Expr) bool {
 }
 
 // bind makes e the call of the access.
-func (r *reading) bind(e ast.Expr, a *access) *problem {
-	k, ok := columnKind(a.typ)
-	if !ok {
+func (r *reading) bind(e ast.Expr, a *access) {
+	for _, arg := range a.args[:len(a.args)-a.captured] {
+		r.resolve(arg, false, false)
+	}
+	if _, ok := columnKind(a.typ); !ok {
 		p := &problem{at: e.ID(), msg: "a value of type " + a.typ.String() + " cannot be used here", hint: columnAdvice(a.typ)}
 		switch {
 		case a.typ.ID() == arrow.STRUCT:
@@ -476,12 +424,8 @@ func (r *reading) bind(e ast.Expr, a *access) *problem {
 		case isNested(a.typ):
 			p.hint = "take an element, as in xs[0], its size, or ask xs.exists(x, ...)"
 		}
-		return p
-	}
-	for _, arg := range a.args[:len(a.args)-a.captured] {
-		if p := r.resolve(arg, false, false); p != nil {
-			return p
-		}
+		r.refuse(e, p)
+		return
 	}
 	if a.plain == nil {
 		a.err = columnError(a.typ)
@@ -491,52 +435,37 @@ func (r *reading) bind(e ast.Expr, a *access) *problem {
 		r.accesses = map[string]*access{}
 	}
 	r.accesses[name] = a
-	celArgs := make([]*types.Type, len(a.kinds))
-	for i, k := range a.kinds {
-		celArgs[i] = k.celType()
-	}
-	f, err := decls.NewFunction(name, decls.Overload(name+"_access", celArgs, k.celType()))
-	if err != nil {
-		return &problem{at: e.ID(), msg: err.Error()}
-	}
-	r.declared = append(r.declared, f)
 	e.SetKindCase(r.factory.NewCall(e.ID(), name, a.args...))
-	return nil
 }
 
-// check types what has been resolved.
-func (r *reading) check(env *checker.Env) *Error {
-	var err error
-	if env == nil {
-		env, err = r.language.checkerFor(r.columns)
+// accessOperands compiles the operands of an access; false if one is not as it must be.
+func (c *compiler) accessOperands(a *access) ([]operand, bool) {
+	args, fit := make([]operand, len(a.args)), true
+	for i, e := range a.args {
+		args[i] = c.spread(c.compile(e))
+		fit = fit && !args[i].broken
+		if i < len(a.kinds) && args[i].kind != a.kinds[i] && args[i].kind != kindInvalid {
+			c.reading.report(&problem{at: e.ID(), msg: fmt.Sprintf("%s takes a value of kind %s here, not %s", a.takers[i], a.kinds[i], args[i].kind)})
+			fit = false
+		}
 	}
-	if err == nil && len(r.declared) > 0 {
-		err = env.AddFunctions(r.declared...)
-	}
-	if err != nil {
-		return r.source.error(0, err.Error(), "")
-	}
-	checked, errs := checker.Check(r.tree, r.text(), env)
-	r.tree = checked
-	if found := errs.GetErrors(); len(found) > 0 {
-		return r.typeError(found[0])
-	}
-	return nil
+	return args, fit
 }
 
 // accessCall compiles the call of an access.
-func (c *compiler) accessCall(at int64, a *access, args []operand) (operand, *problem) {
-	for i := range args {
-		args[i] = c.spread(args[i])
-	}
+func (c *compiler) accessCall(at int64, a *access) (operand, *problem) {
+	args, fit := c.accessOperands(a)
 	k, _ := columnKind(a.typ)
-	if a.plain != nil {
+	if a.plain != nil { // the body of a lambda can be wrong too
 		o, p := a.plain(c, args)
-		if p != nil {
-			return operand{}, p
+		if p != nil || o.broken || !fit {
+			return operand{broken: true, kind: k, at: at}, p
 		}
 		o.kind, o.at, o.register = k, at, noRegister
 		return o, nil
+	}
+	if !fit {
+		return operand{broken: true, kind: k, at: at}, nil
 	}
 	n, p := a.nested(c, args)
 	if p != nil {

@@ -66,14 +66,16 @@ type column struct {
 	nullable bool
 	register int
 	captured ast.Expr // of a lambda: what it is around it
+	decimal  digits   // of a captured decimal
+	broken   bool     // the captured expression is
 	// err is what a value that does not fit the language fails with; nil when all fit.
 	err error
 }
 
 // digits are those of a decimal.
 func (c *column) digits() digits {
-	if c.typ == nil {
-		return digits{}
+	if c.captured != nil {
+		return c.decimal
 	}
 	d, _ := digitsOf(c.typ)
 	return d

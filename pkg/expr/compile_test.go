@@ -91,7 +91,7 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"col(email)", "1:1", "col takes the name of a column in quotes", `as in col("unit price")`},
 		{"col('emial')", "1:1", `there is no column "emial"`, "did you mean email?"},
 		{"twice", "1:1", `2 columns are called "twice"`, "rename them where the data is written"},
-		{"1 + 'olá' + lowr(email)", "1:13", `there is no function "lowr"`, "did you mean lower?"},
+		{"'1' + 'olá' + lowr(email)", "1:15", `there is no function "lowr"`, "did you mean lower?"},
 		{"email . uper()", "1:9", `there is no function "uper"`, "did you mean upper?"},
 		// columns of other types, and only if they are used
 		{"total > 1", "1:1", `column "total" is of type decimal256(50, 2), which expressions cannot use`, "write the column with at most 38 digits, and a scale from 0 to their number"},
@@ -135,6 +135,10 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"Foo{a: 1}", "1:4", "maps and messages are not supported", ""},
 		{"[1, 2].exists(x, x > 1)", "1:8", "exists takes a list", "write exists(a, x, p)"},
 		{"zzz(1)", "1:1", `there is no function "zzz"`, "docs/expressions.md lists the functions"},
+		{"at.getFullYear()", "1:4", `there is no function "getFullYear"`, "write year(a)"},
+		{"has(note)", "1:1", `there is no function "has"`, "write !isNull(a)"},
+		{"len(email)", "1:1", `there is no function "len"`, "write size(a)"},
+		{"ifnull(note, 'x')", "1:1", `there is no function "ifnull"`, "write coalesce(a, b)"},
 		// other languages
 		{"id = 1", "1:4", `unexpected "="`, "write == to compare"},
 		{"active and active", "1:8", `unexpected "and"`, "write && for and"},
@@ -159,6 +163,7 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 			_, err := expr.Compile(c.src, customers())
 			var e *expr.Error
 			require.ErrorAs(t, err, &e)
+			require.Len(t, err, 1, "one mistake is one error")
 			require.Equal(t, c.place, fmt.Sprintf("%d:%d", e.Line, e.Column), e)
 			require.Equal(t, c.msg, e.Msg)
 			require.Equal(t, c.hint, e.Hint)
@@ -171,6 +176,124 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 			}
 			require.EqualError(t, err, text)
 		})
+	}
+}
+
+// All that is wrong is said at once, each with its own place, and what follows from another
+// mistake is not.
+func TestCompileSaysAllThatIsWrong(t *testing.T) {
+	for src, want := range map[string][]string{
+		"amuont > 2 && emial == 'x'": {
+			`1:1: there is no column "amuont" (did you mean amount?)`,
+			`1:15: there is no column "emial" (did you mean email?)`,
+		},
+		"lowr(emial).uper() == id + 'x'": {
+			`1:1: there is no function "lowr" (did you mean lower?)`,
+			`1:6: there is no column "emial" (did you mean email?)`,
+			`1:13: there is no function "uper" (did you mean upper?)`,
+			`1:26: + does not take int and string (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+		},
+		"zzz + 1 > 2 || zzz < 5 || !(id + zzz)": { // a name that is not there is one mistake
+			`1:1: there is no column "zzz" (the columns are id, amount, email, note, active, at, took, timestamp, package, unit price, a.b, 2nd and 7 more)`,
+		},
+		"zzz > 1 && id || (zzz > 2) + 1 > 3 || (zzz ? 1 : 'x') == 1": { // whatever zzz is
+			`1:1: there is no column "zzz" (the columns are id, amount, email, note, active, at, took, timestamp, package, unit price, a.b, 2nd and 7 more)`,
+			`1:9: && does not take bool and int (it takes bool && bool -> bool)`,
+			`1:28: + does not take bool and int (it takes int + int -> int; double + double -> double; string + string -> string; timestamp + duration -> timestamp; duration + timestamp -> timestamp; duration + duration -> duration; decimal + decimal -> decimal; decimal + int -> decimal; int + decimal -> decimal; decimal + double -> double; double + decimal -> double)`,
+			`1:44: the branches of ?: are of the kinds int and string (they must be of one kind)`,
+		},
+		"id + 'a' > 1 &&\n  amount + 'a' > 2.0": { // and two that read alike are two
+			`1:4: + does not take int and string (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+			`2:10: + does not take double and string (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+		},
+		// What is found when names and kinds are right.
+		"1 / 0 > amuont || email.matches('(') || at > timestamp('x') || substring(email) == format(at, '%Q')": {
+			`1:3: / fails in every row: division by zero`,
+			`1:9: there is no column "amuont" (did you mean amount?)`,
+			"1:33: malformed regular expression: missing closing ): ( (the syntax is RE2's; a raw string, r\"\\d+\", keeps backslashes as they are)",
+			`1:46: timestamp fails in every row: value cannot be cast (it is written timestamp("2001-01-31T13:45:00Z"))`,
+			`1:64: substring takes 2 or 3 operands, not 1 (write substring(a, start, end))`,
+			`1:95: there is no field %Q in layouts (write %% for a percent sign; the fields stand in docs/expressions.md)`,
+		},
+		"id in [1, 'x', null, true, zzy]": {
+			`1:11: a value of kind string in a list to find a value of kind int in`,
+			`1:16: a list cannot hold null (write isNull(x) || x in [...])`,
+			`1:22: a value of kind bool in a list to find a value of kind int in`,
+			`1:28: there is no column "zzy" (the columns are id, amount, email, note, active, at, took, timestamp, package, unit price, a.b, 2nd and 7 more)`,
+		},
+		"active ? emial : col('nothere') + 1u": {
+			`1:10: there is no column "emial" (did you mean email?)`,
+			`1:18: there is no column "nothere" (the columns are id, amount, email, note, active, at, took, timestamp, package, unit price, a.b, 2nd and 7 more)`,
+			`1:35: unsigned numbers are not supported (write 1)`,
+		},
+		// Structs, lists and maps.
+		"tgs[idd].sze > 1 && tags[iid] == 1": {
+			`1:1: there is no column "tgs" (did you mean tags?)`,
+			`1:5: there is no column "idd" (did you mean id?)`,
+			`1:26: there is no column "iid" (did you mean id?)`,
+			`1:31: == does not take string and int (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+		},
+		"tags.exists(x, x == amuont && x > 1 && size(x) > 'a') && tgs.all(y, y > 1)": {
+			`1:21: there is no column "amuont" (did you mean amount?)`,
+			`1:33: > does not take string and int (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+			`1:48: > does not take int and string (string(x) makes text of a number, double(x) and int(x) make a number of text)`,
+			`1:58: there is no column "tgs" (did you mean tags?)`,
+		},
+		"tags.filter(x, x == 'a')[0] == iid && amuont in tags": {
+			`1:6: there is no function "filter" (ask a list with exists or all)`,
+			`1:32: there is no column "iid" (did you mean id?)`,
+			`1:39: there is no column "amuont" (did you mean amount?)`,
+		},
+		"amuont.exists(x, x > 1) || idd.sze || idd.lower() == 'x'": {
+			`1:1: there is no column "amuont" (did you mean amount?)`,
+			`1:28: there is no column "idd" (did you mean id?)`,
+		},
+		// Of what does not parse, what stands for itself.
+		"(id +) * (amount -) > 1": {
+			`1:6: unexpected ")"`,
+			`1:19: unexpected ")"`,
+		},
+		"99999999999999999999 + import == `x`": {
+			`1:1: the number does not fit an int (write it with a decimal point for a double)`,
+			`1:24: "import" is a reserved word (if it is a column, write col("import"))`,
+			"1:34: names are not quoted with backquotes (write col(\"a b\"))",
+		},
+		"min(id, , 2) and active": {
+			`1:9: unexpected ","`,
+		},
+	} {
+		t.Run(src, func(t *testing.T) {
+			_, err := expr.Compile(src, customers())
+			var errs expr.Errors
+			require.ErrorAs(t, err, &errs)
+			got := make([]string, len(errs))
+			for i, e := range errs {
+				got[i] = strings.TrimPrefix(e.Error(), "expression ")
+			}
+			require.Equal(t, want, got)
+			require.Equal(t, "expression "+strings.Join(want, "\nexpression "), err.Error())
+		})
+	}
+}
+
+// Who does not know all columns is told what is wrong whatever they are.
+func TestCheckTakesUnknownColumnsForAnything(t *testing.T) {
+	schema := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "made", Type: arrow.BinaryTypes.String}}, nil)
+	for src, want := range map[string]string{
+		"id > 1":     "",
+		"made > 1":   "", // it may have become a number
+		"gone.x > 1": "",
+		"gone[0] + 'a' == gone.lower() && gone.exists(x, x > 'a' && zzz)": "",
+		"id in gone && 1 in [gone, 'x']":                                  `expression 1:27: a value of kind string in a list to find a value of kind int in`,
+		"gone + 1 > idd":                                                  `expression 1:12: there is no column "idd" (did you mean id?)`,
+		"gone":                                                            "",
+	} {
+		err := expr.Check(src, schema, "made", "gone")
+		if want == "" {
+			require.NoError(t, err, src)
+		} else {
+			require.EqualError(t, err, want, src)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ type operand struct {
 	digits   digits        // of a decimal
 	constant *constantNode // the node, when it is constant
 	elements []operand     // of a list; it has no node
+	broken   bool          // something is wrong with it that has been reported: it has no node, and no kind if that is not known
 	// register is the node's, to be used again when the node above has its
 	// own; negative when nobody else may have it.
 	register int
@@ -23,8 +24,13 @@ type operand struct {
 
 const noRegister = -1
 
-// compiler makes nodes of a typed syntax tree, and hands out the registers and
-// masks that a frame will need.
+// isConstant says whether the operand is one in every row; so are null, and a list of such.
+func (o operand) isConstant() bool {
+	return o.constant != nil || o.node == nil && !slices.ContainsFunc(o.elements, func(e operand) bool { return !e.isConstant() })
+}
+
+// compiler finds out the kinds of the parts of an expression and makes nodes of them; it
+// hands out the registers and masks that a frame will need.
 type compiler struct {
 	reading   *reading
 	registers []storage
@@ -68,53 +74,57 @@ func (c *compiler) mask() int {
 	return c.masks - 1
 }
 
-// compile makes the node of e. Nothing here can go wrong that the reading has
-// let pass, but for constants: what fails in every row, and patterns.
-func (c *compiler) compile(e ast.Expr) (operand, *problem) {
+// compile makes the node of e.
+func (c *compiler) compile(e ast.Expr) operand {
+	o := operand{broken: true}
+	var p *problem
 	switch e.Kind() { //nolint:exhaustive // the reading has refused the rest
 	case ast.LiteralKind:
-		return c.literal(e), nil
+		o = c.literal(e)
 	case ast.IdentKind:
-		for i, col := range c.reading.columns {
-			if e.AsIdent() == variable(i) {
-				if col.captured != nil {
-					return operand{node: captureNode{col}, kind: col.kind, digits: col.digits(), at: e.ID(), nullable: col.nullable, register: noRegister}, nil
-				}
-				return operand{
-					node: &columnNode{column: col, state: i}, kind: col.kind, at: e.ID(), digits: col.digits(),
-					nullable: col.nullable, register: noRegister,
-				}, nil
-			}
-		}
+		o = c.variable(e)
 	case ast.ListKind:
-		list := operand{kind: kindList, at: e.ID(), register: noRegister}
+		o = operand{kind: kindList, at: e.ID(), register: noRegister}
 		for _, x := range e.AsList().Elements() {
-			o, p := c.compile(x)
-			if p != nil {
-				return operand{}, p
-			}
-			list.elements = append(list.elements, o)
+			o.elements = append(o.elements, c.compile(x))
 		}
-		return list, nil
 	case ast.CallKind:
-		call := e.AsCall()
-		exprs := call.Args()
-		if call.IsMemberFunction() {
-			exprs = append([]ast.Expr{call.Target()}, exprs...)
+		name := e.AsCall().FunctionName()
+		if a := c.reading.accesses[name]; a != nil {
+			o, p = c.accessCall(e.ID(), a)
+			break
 		}
-		args := make([]operand, len(exprs))
-		for i, x := range exprs {
-			var p *problem
-			if args[i], p = c.compile(x); p != nil {
-				return operand{}, p
-			}
+		var args []operand
+		for _, x := range operandsOf(e) {
+			args = append(args, c.compile(x))
 		}
-		if a := c.reading.accesses[call.FunctionName()]; a != nil {
-			return c.accessCall(e.ID(), a, args)
-		}
-		return c.call(e.ID(), c.reading.language.byTree[call.FunctionName()], args)
+		o, p = c.call(e.ID(), c.reading.language.byTree[name], args)
 	}
-	return operand{}, &problem{at: e.ID(), msg: "not supported"}
+	if p != nil {
+		c.reading.report(p)
+		o = operand{broken: true, kind: o.kind}
+	}
+	return o
+}
+
+// variable makes the node of a column.
+func (c *compiler) variable(e ast.Expr) operand {
+	for i, col := range c.reading.columns {
+		if e.AsIdent() != variable(i) {
+			continue
+		}
+		o := operand{kind: col.kind, digits: col.digits(), at: e.ID(), nullable: col.nullable, register: noRegister}
+		switch {
+		case col.broken: // where it is captured
+			o.broken = true
+		case col.captured != nil:
+			o.node = captureNode{col}
+		default:
+			o.node = &columnNode{column: col, state: i}
+		}
+		return o
+	}
+	return operand{broken: true} // the unknown variable
 }
 
 func (c *compiler) literal(e ast.Expr) operand {
@@ -147,14 +157,18 @@ func (c *compiler) literal(e ast.Expr) operand {
 // the result.
 func (c *compiler) call(at int64, f *function, args []operand) (operand, *problem) {
 	given := make([]kind, len(args))
-	constant := true
+	constant, broken := true, false
 	for i, a := range args {
 		given[i] = a.kind
-		constant = constant && (a.constant != nil || a.node == nil)
+		broken = broken || a.broken
+		constant = constant && a.isConstant()
 	}
 	s := f.resolve(given)
-	if s == nil { // CEL lets null stand for a timestamp or a duration
+	if s == nil {
 		return operand{}, mismatch(at, f, given)
+	}
+	if broken {
+		return operand{broken: true, kind: f.resultOf(given), at: at}, nil
 	}
 	if s.identity {
 		args[0].at = at
@@ -217,7 +231,10 @@ func (c *compiler) apply(at int64, f *function, s *signature, args []operand, sp
 			args[i] = c.spread(args[i])
 		}
 		to := c.alike(args)
-		o := s.build(c, s, args)
+		o, p := s.build(c, s, args)
+		if p != nil {
+			return operand{}, p
+		}
 		o.at, o.kind = at, s.result
 		if s.result == kindDecimal {
 			o.digits = to
@@ -273,31 +290,31 @@ func (c *compiler) spread(a operand) operand {
 	return a
 }
 
-func buildLogic(or bool) func(*compiler, *signature, []operand) operand {
-	return func(c *compiler, _ *signature, args []operand) operand {
+func buildLogic(or bool) func(*compiler, *signature, []operand) (operand, *problem) {
+	return func(c *compiler, _ *signature, args []operand) (operand, *problem) {
 		n := &logicNode{or: or, left: args[0].node, right: args[1].node, register: c.register(kindBool), undecided: c.mask()}
 		c.release(args...)
-		return operand{node: n, nullable: args[0].nullable || args[1].nullable, register: n.register}
+		return operand{node: n, nullable: args[0].nullable || args[1].nullable, register: n.register}, nil
 	}
 }
 
-func buildChoose(c *compiler, s *signature, args []operand) operand {
+func buildChoose(c *compiler, s *signature, args []operand) (operand, *problem) {
 	n := &chooseNode{
 		kind: s.result, condition: args[0].node, yes: args[1].node, no: args[2].node,
 		register: c.register(s.result), takesYes: c.mask(), takesNo: c.mask(),
 	}
 	c.release(args...)
 	nullable := args[0].nullable || args[1].nullable || args[2].nullable || n.yes == nil || n.no == nil
-	return operand{node: n, nullable: nullable, register: n.register}
+	return operand{node: n, nullable: nullable, register: n.register}, nil
 }
 
-func buildCoalesce(c *compiler, s *signature, args []operand) operand {
+func buildCoalesce(c *compiler, s *signature, args []operand) (operand, *problem) {
 	n := &coalesceNode{kind: s.result, a: args[0].node, b: args[1].node, register: c.register(s.result), missing: c.mask()}
 	c.release(args...)
-	return operand{node: n, nullable: args[0].nullable && args[1].nullable, register: n.register}
+	return operand{node: n, nullable: args[0].nullable && args[1].nullable, register: n.register}, nil
 }
 
-func buildNullIf(c *compiler, s *signature, args []operand) operand {
+func buildNullIf(c *compiler, s *signature, args []operand) (operand, *problem) {
 	n := &nullIfNode{
 		kind: s.result, a: args[0].node, b: args[1].node,
 		equal:    byStorage(s.result, equalKernel(intsOf), equalKernel(floatsOf), equalKernel(stringsOf), equalBools),
@@ -308,11 +325,11 @@ func buildNullIf(c *compiler, s *signature, args []operand) operand {
 	}
 	c.release(args...)
 	c.release(operand{register: n.same})
-	return operand{node: n, nullable: true, register: n.register}
+	return operand{node: n, nullable: true, register: n.register}, nil
 }
 
-func buildIsNull(c *compiler, _ *signature, args []operand) operand {
+func buildIsNull(c *compiler, _ *signature, args []operand) (operand, *problem) {
 	n := &isNullNode{of: args[0].node, register: c.register(kindBool)}
 	c.release(args...)
-	return operand{node: n, register: n.register}
+	return operand{node: n, register: n.register}, nil
 }

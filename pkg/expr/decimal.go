@@ -12,8 +12,8 @@ import (
 )
 
 // A decimal is a number of up to 38 digits, of which so many stand behind the point: its
-// scale, which is fixed when an expression is compiled. To CEL's checker all decimals are
-// of one type; the compiler works out precision and scale from the operands.
+// scale, which is fixed when an expression is compiled: the compiler works out precision and
+// scale from those of the operands. To the table of functions all decimals are of one kind.
 
 // digits is the precision and the scale of a decimal.
 type digits struct{ precision, scale int32 }

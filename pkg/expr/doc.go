@@ -6,23 +6,24 @@
 //	keep, failed, err := p.Eval(ctx, mem, batch)
 //	defer keep.Release()
 //
-// CEL's parser reads the expression and CEL's checker types it, with operators
-// and functions of our own (functions.go); CEL's evaluator has no part in it.
-// The typed syntax tree becomes a tree of nodes that hand vectors of 1024 rows
-// to each other: large enough that a node's overhead vanishes, small enough
-// that the vectors stay in the cache. A column of a type the language works in
-// is not copied, a constant is not spread over a column where a loop with a
-// constant exists, and nulls and truth values are handled 64 rows at a time.
+// CEL's parser reads the expression. Its names are found in the schema (syntax.go), its
+// parts typed by the operators and functions of our own (functions.go), for nulls and
+// numbers that meet as in SQL are not CEL's; CEL's checker and evaluator have no part in it.
+// The syntax tree becomes a tree of nodes that hand vectors of 1024 rows to each other:
+// large enough that a node's overhead vanishes, small enough that the vectors stay in the
+// cache. A column of a type the language works in is not copied, a constant is not spread
+// over a column where a loop with a constant exists, and nulls and truth values are
+// handled 64 rows at a time.
 //
-// Structs, lists and maps are looked into by accesses (access.go), which CEL's checker
-// does not see. Decimals are one type to it; the compiler works out their digits. What
+// Structs, lists and maps are looked into by accesses (access.go). What
 // depends on a row's place in the source (rows.go) is told the place by the context, with
 // [WithRows].
 //
 // # Guarantees
 //
-//   - Compile refuses with an *Error that says where, what, and what to do. It
-//     bounds the length and the depth of what it reads, and does not panic.
+//   - Compile refuses with Errors, all there are at once, of which each says where, what,
+//     and what to do. It bounds the length and the depth of what it reads, and does not
+//     panic.
 //   - Null in, null out, with the three-valued logic of SQL; an int meets a
 //     double as a double; / divides doubles.
 //   - What has no value in a row (overflow, division by zero, a failing cast) is

@@ -3,6 +3,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The reasons for which a single row can fail. Program.Eval reports each as the
@@ -55,8 +56,30 @@ func (e RowError) Error() string { return e.Operation + ": " + e.Err.Error() }
 // Unwrap gives the reason.
 func (e RowError) Unwrap() error { return e.Err }
 
-// Error is what Compile returns for an expression it refuses: where, what, and
-// what to do.
+// Errors is what Compile returns for an expression it refuses: everything that is wrong
+// with it, in the order of the places, one at least. What follows from another of them is
+// not among them.
+type Errors []*Error
+
+// Error gives them line by line.
+func (es Errors) Error() string {
+	lines := make([]string, len(es))
+	for i, e := range es {
+		lines[i] = e.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap gives all of them.
+func (es Errors) Unwrap() []error {
+	errs := make([]error, len(es))
+	for i, e := range es {
+		errs[i] = e
+	}
+	return errs
+}
+
+// Error is one thing that is wrong with an expression: where, what, and what to do.
 type Error struct {
 	Src    string // the expression
 	Offset int    // in runes from the start of Src, from 0

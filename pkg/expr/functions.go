@@ -12,8 +12,7 @@ import (
 )
 
 // functions is the table of the language. To add a function is to add an entry:
-// declarations for the type checker, compilation, examples as tests and the
-// reference page follow from it.
+// type checking, compilation, examples as tests and the reference page follow from it.
 func functions() []function {
 	kinds := func(k ...kind) []kind { return k }
 	overflow := []error{ErrOverflow}
@@ -541,15 +540,22 @@ func prepareMember(_ *signature, args []operand) (prepared, *problem) {
 	var floats []float64
 	var strs []string
 	var bools []bool
+	var wrong *problem
 	for _, m := range list.elements {
-		if m.constant == nil {
-			return prepared{}, &problem{at: m.at, msg: "the list of in holds constants only", hint: "compare with columns one by one: a == b || a == c"}
+		if m.constant == nil && !m.broken {
+			wrong = &problem{at: m.at, msg: "the list of in holds constants only", hint: "compare with columns one by one: a == b || a == c", next: wrong}
+			continue
 		}
-		k, v := m.kind, &m.constant.vector
+		k := m.kind
 		mixed := x.kind == kindDouble && k == kindInt || x.kind == kindInt && k == kindDouble
-		if k != x.kind && !mixed {
-			return prepared{}, &problem{at: m.at, msg: "a value of kind " + k.String() + " in a list to find a value of kind " + x.kind.String() + " in"}
+		if k != x.kind && k != kindInvalid && !mixed {
+			wrong = &problem{at: m.at, msg: "a value of kind " + k.String() + " in a list to find a value of kind " + x.kind.String() + " in", next: wrong}
+			continue
 		}
+		if m.broken {
+			continue
+		}
+		v := &m.constant.vector
 		switch {
 		case k == kindInt && x.kind == kindDouble:
 			floats = append(floats, float64(v.ints[0]))
@@ -563,6 +569,9 @@ func prepareMember(_ *signature, args []operand) (prepared, *problem) {
 			bools = append(bools, v.bits.has(0))
 		}
 		members = append(members, m.constant.bounds(nil))
+	}
+	if wrong != nil {
+		return prepared{}, wrong
 	}
 	p := prepared{args: args[:1], bounds: memberBounds(members)}
 	switch x.kind.storage() {

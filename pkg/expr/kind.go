@@ -1,15 +1,12 @@
 package expr
 
-import (
-	"cel.dev/cel-go/common/types"
-	"github.com/apache/arrow-go/v18/arrow"
-)
+import "github.com/apache/arrow-go/v18/arrow"
 
 // kind is a type of the language.
 type kind uint8
 
 const (
-	kindInvalid kind = iota // what the checker knows and the language does not: uint, map
+	kindInvalid kind = iota // of something nested, and of what has been refused: see reading.refuse
 	kindInt
 	kindDouble
 	kindString
@@ -77,67 +74,6 @@ func (k kind) storage() storage {
 	case kindInt, kindTimestamp, kindDuration, kindNull, kindList, kindInvalid:
 	}
 	return storeInts
-}
-
-func (k kind) celType() *types.Type {
-	switch k {
-	case kindInt:
-		return types.IntType
-	case kindDouble:
-		return types.DoubleType
-	case kindString:
-		return types.StringType
-	case kindBytes:
-		return types.BytesType
-	case kindBool:
-		return types.BoolType
-	case kindTimestamp:
-		return types.TimestampType
-	case kindDuration:
-		return types.DurationType
-	case kindDecimal:
-		return decimalType
-	case kindNull:
-		return types.NullType
-	case kindList:
-		// The elements are looked at one by one when the expression is compiled.
-		return types.NewListType(types.DynType)
-	case kindInvalid:
-	}
-	return types.ErrorType
-}
-
-var decimalType = types.NewOpaqueType("decimal")
-
-func kindOf(t *types.Type) kind {
-	if t == nil {
-		return kindInvalid
-	}
-	switch t.Kind() { //nolint:exhaustive // the other kinds of CEL are not kinds of ours
-	case types.IntKind:
-		return kindInt
-	case types.DoubleKind:
-		return kindDouble
-	case types.StringKind:
-		return kindString
-	case types.BytesKind:
-		return kindBytes
-	case types.BoolKind:
-		return kindBool
-	case types.TimestampKind:
-		return kindTimestamp
-	case types.DurationKind:
-		return kindDuration
-	case types.OpaqueKind:
-		if t.TypeName() == decimalType.TypeName() {
-			return kindDecimal
-		}
-	case types.NullTypeKind:
-		return kindNull
-	case types.ListKind:
-		return kindList
-	}
-	return kindInvalid
 }
 
 // arrowType is the type of a result of the kind, for all but decimals.

@@ -5,10 +5,6 @@ import (
 	"strings"
 	"sync"
 
-	"cel.dev/cel-go/checker"
-	"cel.dev/cel-go/common/containers"
-	"cel.dev/cel-go/common/decls"
-	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/parser"
 )
 
@@ -28,8 +24,6 @@ type language struct {
 	functions []function
 	byTree    map[string]*function
 	parser    *parser.Parser
-	types     types.Provider
-	checker   *checker.Env // has the functions; an expression adds its columns
 }
 
 // theLanguage is made at the first use and never changes.
@@ -54,69 +48,14 @@ func newLanguage(table []function) (*language, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := types.NewRegistry()
-	if err != nil {
-		return nil, err
-	}
-	l.types = registry
-	l.checker, err = checker.NewEnv(containers.DefaultContainer, registry)
-	if err != nil {
-		return nil, err
-	}
 	for i := range l.functions {
 		f := &l.functions[i]
 		if l.byTree[f.treeName()] != nil {
 			return nil, fmt.Errorf("%s has two entries", f.treeName())
 		}
 		l.byTree[f.treeName()] = f
-		if len(f.forms) > 0 {
-			continue // an access, which the checker does not see
-		}
-		declaration, err := f.declaration()
-		if err != nil {
-			return nil, err
-		}
-		if err := l.checker.AddFunctions(declaration); err != nil {
-			return nil, err
-		}
 	}
 	return l, nil
-}
-
-// declaration is the function in the terms of CEL's type checker.
-func (f *function) declaration() (*decls.FunctionDecl, error) {
-	var options []decls.FunctionOpt
-	for _, args := range f.overloads() {
-		name := []string{f.treeName()}
-		celTypes := make([]*types.Type, len(args))
-		for i, k := range args {
-			celTypes[i] = k.celType()
-			name = append(name, k.String())
-		}
-		id, result := strings.Join(name, "_"), f.resolve(args).result.celType()
-		options = append(options, decls.Overload(id, celTypes, result))
-		if f.method {
-			options = append(options, decls.MemberOverload(id+"_method", celTypes, result))
-		}
-	}
-	return decls.NewFunction(f.treeName(), options...)
-}
-
-// checkerFor gives a checker that knows the columns as the variables v0, v1, ...
-func (l *language) checkerFor(columns []*column) (*checker.Env, error) {
-	env, err := checker.NewEnv(containers.DefaultContainer, l.types, checker.ValidatedDeclarations(l.checker))
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range columns {
-		if c.kind == kindInvalid {
-			continue // nested: accesses alone see it
-		}
-		if err := env.AddIdents(decls.NewVariable(variable(i), c.kind.celType())); err != nil {
-			return nil, err
-		}
-	}
-	return env, nil
 }
 
 // variable is the name that column i of an expression has in its syntax tree. A

@@ -147,6 +147,7 @@ func TestCompileSaysWhatIsWrongWithAnAccess(t *testing.T) {
 			_, err := expr.Compile(c.src, schema)
 			var e *expr.Error
 			require.ErrorAs(t, err, &e)
+			require.Len(t, err, 1)
 			require.Equal(t, []string{c.place, c.msg, c.hint}, []string{fmt.Sprintf("%d:%d", e.Line, e.Column), e.Msg, e.Hint})
 		})
 	}

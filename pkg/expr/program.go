@@ -30,9 +30,21 @@ type Program struct {
 }
 
 // Compile parses and type-checks src against the columns of schema. What it
-// refuses, it refuses with an *Error.
+// refuses, it refuses with Errors.
 func Compile(src string, schema *arrow.Schema) (*Program, error) {
-	r, err := read(theLanguage(), src, schema)
+	return compile(src, schema, nil)
+}
+
+// Check says what is wrong with src, for one who does not know of all columns whether they
+// are there and of what type: of unknown ones anything may be. The error is Errors; nil
+// does not mean that src compiles.
+func Check(src string, schema *arrow.Schema, unknown ...string) error {
+	_, err := compile(src, schema, unknown)
+	return err
+}
+
+func compile(src string, schema *arrow.Schema, unknown []string) (*Program, error) {
+	r, err := read(theLanguage(), src, schema, unknown)
 	if err != nil {
 		return nil, err
 	}
@@ -46,8 +58,12 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 		c.registers = append(c.registers, s)
 	}
 	p := &Program{src: src, columns: r.columns}
-	if problem := p.compile(c, r); problem != nil {
-		return nil, r.error(problem)
+	whole := p.compile(c, r)
+	if len(r.errs) > 0 {
+		return nil, r.errs.inOrder()
+	}
+	if !whole {
+		return nil, nil //nolint:nilnil // for Check alone: the unknown is in it
 	}
 	p.shape, p.placed = c.shape(len(r.columns)), c.placed
 	for _, col := range r.columns {
@@ -57,31 +73,29 @@ func Compile(src string, schema *arrow.Schema) (*Program, error) {
 	return p, nil
 }
 
-func (p *Program) compile(c *compiler, r *reading) *problem {
+// compile makes the nodes; false if something of the expression is not known.
+func (p *Program) compile(c *compiler, r *reading) bool {
 	if r.nested == nil {
-		root, problem := c.compile(r.tree.Expr())
-		if problem != nil {
-			return problem
+		root := c.compile(r.tree.Expr())
+		if root.broken {
+			return false
 		}
 		root = c.spread(root)
 		p.kind, p.nullable, p.root, p.typ = root.kind, root.nullable, root.node, root.kind.arrowType()
 		if root.kind == kindDecimal {
 			p.typ = root.digits.arrowType()
 		}
-		return nil
+		return true
 	}
-	args := make([]operand, 0, len(r.nested.args))
-	for _, e := range r.nested.args {
-		a, problem := c.compile(e)
-		if problem != nil {
-			return problem
-		}
-		args = append(args, c.spread(a))
+	args, fit := c.accessOperands(r.nested)
+	if !fit {
+		return false
 	}
 	var problem *problem
 	p.nested, problem = r.nested.nested(c, args)
+	r.report(problem)
 	p.nullable, p.typ = r.nested.nullable, r.nested.typ
-	return problem
+	return true
 }
 
 // Type is the Arrow type of what Eval returns: int64, float64, utf8, binary, bool,

@@ -6,8 +6,8 @@ import (
 )
 
 // function is one entry of the table of the language: everything there is to
-// know about a function or an operator. CEL's declarations, the compiler and
-// the reference page are made of it.
+// know about a function or an operator. The compiler, its messages and the reference
+// page are made of it.
 type function struct {
 	name string // as it is written
 	tree string // its name in CEL's syntax tree; empty: the same
@@ -47,7 +47,7 @@ type signature struct {
 	identity bool
 	// build makes the node of an operation that has its own ways with nulls or
 	// with the rows in which its operands are evaluated.
-	build func(c *compiler, s *signature, args []operand) operand
+	build func(c *compiler, s *signature, args []operand) (operand, *problem)
 	// scalars says that the kernel understands scalar operands (if not all of
 	// them are). Else the compiler makes vectors of them.
 	scalars bool
@@ -125,14 +125,14 @@ func (f *function) treeName() string {
 // operator says whether the function is written with signs.
 func (f *function) operator() bool { return f.tree != "" }
 
-// accepts says whether a call with operands of the kinds is this one. exact
-// leaves widening out.
+// accepts says whether a call with operands of the kinds is this one: one that is not
+// known may be any. exact leaves widening out.
 func (s *signature) accepts(args []kind, exact bool) bool {
 	if len(args) != len(s.args) {
 		return false
 	}
 	for i, want := range s.args {
-		if args[i] != want && (exact || !s.widen || want != kindDouble || args[i] != kindInt) {
+		if args[i] != want && args[i] != kindInvalid && (exact || !s.widen || want != kindDouble || args[i] != kindInt) {
 			return false
 		}
 	}
@@ -151,34 +151,21 @@ func (f *function) resolve(args []kind) *signature {
 	return nil
 }
 
-// overloads lists the kinds of operands that the function takes, widening included.
-func (f *function) overloads() (all [][]kind) {
-	add := func(args []kind) {
-		if !slices.ContainsFunc(all, func(a []kind) bool { return slices.Equal(a, args) }) {
-			all = append(all, args)
-		}
-	}
+// resultOf is the kind of the result for operands of which some kinds are not known;
+// invalid when it depends on them.
+func (f *function) resultOf(args []kind) kind {
+	result := kindInvalid
 	for i := range f.signatures {
 		s := &f.signatures[i]
-		variants := [][]kind{nil}
-		for _, k := range s.args {
-			choices := []kind{k}
-			if s.widen && k == kindDouble {
-				choices = []kind{kindDouble, kindInt}
-			}
-			var longer [][]kind
-			for _, v := range variants {
-				for _, c := range choices {
-					longer = append(longer, append(slices.Clone(v), c))
-				}
-			}
-			variants = longer
+		if !s.accepts(args, false) {
+			continue
 		}
-		for _, v := range variants {
-			add(v)
+		if result != kindInvalid && result != s.result {
+			return kindInvalid
 		}
+		result = s.result
 	}
-	return all
+	return result
 }
 
 // arities are the numbers of operands that the function takes, ascending.

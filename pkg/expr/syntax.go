@@ -5,12 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"cel.dev/cel-go/common"
 	"cel.dev/cel-go/common/ast"
-	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/apache/arrow-go/v18/arrow"
@@ -20,10 +18,13 @@ import (
 type problem struct {
 	at        int64
 	msg, hint string
-	placed    *Error // the whole of it, from a part that was read by itself
+	about     ast.Expr // an operand; of one that has been refused this says nothing
+	next      *problem // another, found with it
 }
 
-// reading is an expression on its way from text to a typed syntax tree.
+// reading is an expression on its way from text to a syntax tree that the compiler can
+// take: every name in it has been found. What is wrong is noted and put out of the way, so
+// that all that is wrong comes to light at once: see refuse.
 type reading struct {
 	language *language
 	source   *source
@@ -34,69 +35,83 @@ type reading struct {
 	columns  []*column
 	byIndex  map[int]int // of the schema, to columns
 	accesses map[string]*access
-	declared []*decls.FunctionDecl // the accesses, for the checker
+	unknown  map[string]bool // columns of which nothing is known, not even whether they are there
+	errs     Errors          // of the outermost reading: what is wrong
 	// Of the body of a lambda: what it is about, and the reading around it.
 	lambda *lambda
 	outer  *reading
 	nested *access // the expression as a whole, if it is nested
 }
 
-// read parses src, resolves its names against the schema, refuses what the
-// language does not have, and types the rest.
-func read(l *language, src string, schema *arrow.Schema) (*reading, error) {
+// read parses src and finds its names in the schema. What is wrong with them is in errs;
+// the error is for a text that cannot be read at all.
+func read(l *language, src string, schema *arrow.Schema, unknown []string) (*reading, error) {
 	s := newSource(src)
 	switch {
 	case !utf8.ValidString(src):
-		return nil, s.error(0, "the expression is not valid UTF-8", "")
+		return nil, Errors{s.error(0, "the expression is not valid UTF-8", "")}
 	case len(s.runes) > MaxLength:
-		return nil, s.error(0, fmt.Sprintf("the expression has %d characters, more than %d", len(s.runes), MaxLength), "split it over several columns")
+		return nil, Errors{s.error(0, fmt.Sprintf("the expression has %d characters, more than %d", len(s.runes), MaxLength), "split it over several columns")}
 	}
-	text := common.NewTextSource(src)
-	tree, errs := l.parser.Parse(text)
+	tree, errs := l.parser.Parse(common.NewTextSource(src))
 	if found := errs.GetErrors(); len(found) > 0 {
-		return nil, s.syntaxError(found[0])
+		return nil, s.syntaxErrors(found)
 	}
 	r := &reading{
 		language: l, source: s, schema: schema, tree: tree,
-		factory: ast.NewExprFactory(), lastID: ast.MaxID(tree), byIndex: map[int]int{},
+		factory: ast.NewExprFactory(), lastID: ast.MaxID(tree), byIndex: map[int]int{}, unknown: map[string]bool{},
+	}
+	for _, name := range unknown {
+		r.unknown[name] = true
 	}
 	root := tree.Expr()
 	a, p := r.accessOf(root)
-	if p == nil && a != nil && isNested(a.typ) {
-		// The expression is something nested as a whole; only its operands are typed.
-		if r.nested, p = a, nil; !readable(a.typ) {
-			p = &problem{at: root.ID(), msg: "a value of type " + a.typ.String() + " cannot be made", hint: "write the column without views"}
-		}
-		if p == nil {
-			p = r.stand(root, a)
-		}
-	} else if p == nil {
-		p = r.resolve(root, false, false)
+	if p != nil || a == nil || !isNested(a.typ) {
+		r.resolve(root, false, false)
+		return r, nil
 	}
-	if p != nil {
-		return nil, r.error(p)
+	// The expression is something nested as a whole: only its operands are plain.
+	if !readable(a.typ) {
+		r.report(&problem{at: root.ID(), msg: "a value of type " + a.typ.String() + " cannot be made", hint: "write the column without views"})
 	}
-	if err := r.check(nil); err != nil {
-		return nil, err
+	r.nested = a
+	for _, arg := range a.args {
+		r.resolve(arg, false, false)
 	}
 	return r, nil
 }
 
-// stand puts a call of the access in the place of e, with a result that nobody uses.
-func (r *reading) stand(e ast.Expr, a *access) *problem {
-	stand := *a
-	stand.typ = arrow.FixedWidthTypes.Boolean
-	return r.bind(e, &stand)
+// outermost is the reading of the expression as a whole.
+func (r *reading) outermost() *reading {
+	for r.lambda != nil {
+		r = r.outer
+	}
+	return r
 }
 
-// text is the source as CEL's checker wants it.
-func (r *reading) text() common.Source { return common.NewTextSource(r.source.text) }
+// report notes what is wrong.
+func (r *reading) report(p *problem) {
+	whole := r.outermost()
+	for ; p != nil; p = p.next {
+		whole.errs = append(whole.errs, r.error(p))
+	}
+}
+
+// unknownVariable stands for what has been refused. Nothing is wrong with it, whatever it
+// is an operand of: one mistake is one error.
+const unknownVariable = "@unknown"
+
+// refuse reports what is wrong with e and puts the unknown in its place.
+func (r *reading) refuse(e ast.Expr, p *problem) {
+	r.report(p)
+	e.SetKindCase(r.factory.NewIdent(e.ID(), unknownVariable))
+}
+
+// refused says whether e has been.
+func refused(e ast.Expr) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == unknownVariable }
 
 // error places a problem.
 func (r *reading) error(p *problem) *Error {
-	if p.placed != nil {
-		return p.placed
-	}
 	offset := r.offset(p.at)
 	// CEL places a call at its parenthesis; its name is what one looks for.
 	if offset < len(r.source.runes) && r.source.runes[offset] == '(' {
@@ -142,92 +157,155 @@ func (r *reading) offset(id int64) int {
 	return offset
 }
 
-// resolve prepares a tree for the type checker: columns become variables of
-// known kinds, calls with more operands than two become nested calls. It refuses
-// what the checker would refuse in words of its own.
-func (r *reading) resolve(e ast.Expr, nullAllowed, listAllowed bool) *problem {
+// resolve prepares a tree for the compiler: columns become variables, accesses calls of
+// functions of their own, calls with more operands than two nested calls.
+func (r *reading) resolve(e ast.Expr, nullAllowed, listAllowed bool) {
 	switch e.Kind() { //nolint:exhaustive // the others look into nothing
 	case ast.IdentKind, ast.SelectKind, ast.CallKind:
-		if done, p := r.resolveAccess(e); done || p != nil {
-			return p
+		if refused(e) || r.resolveAccess(e) {
+			return
 		}
 	}
 	switch e.Kind() {
 	case ast.LiteralKind:
-		return r.resolveLiteral(e, nullAllowed)
+		r.resolveLiteral(e, nullAllowed)
 	case ast.IdentKind:
-		return r.resolveColumn(e, strings.TrimPrefix(e.AsIdent(), "."))
+		r.resolveColumn(e, strings.TrimPrefix(e.AsIdent(), "."))
 	case ast.CallKind:
-		return r.resolveCall(e)
+		r.resolveCall(e)
 	case ast.ListKind:
-		if !listAllowed {
-			return &problem{at: e.ID(), msg: "a list can only stand on the right of in", hint: `as in country in ["PT", "ES"]`}
-		}
 		for _, element := range e.AsList().Elements() {
 			if element.Kind() == ast.LiteralKind && element.AsLiteral() == types.NullValue {
-				return &problem{at: element.ID(), msg: "a list cannot hold null", hint: "write isNull(x) || x in [...]"}
+				r.refuse(element, &problem{at: element.ID(), msg: "a list cannot hold null", hint: "write isNull(x) || x in [...]"})
 			}
-			if p := r.resolve(element, false, false); p != nil {
-				return p
-			}
+			r.resolve(element, false, false)
 		}
-		return nil
+		if !listAllowed {
+			r.refuse(e, &problem{at: e.ID(), msg: "a list can only stand on the right of in", hint: `as in country in ["PT", "ES"]`})
+		}
 	case ast.SelectKind:
-		return r.refuseSelect(e)
+		r.refuseSelect(e)
 	case ast.MapKind, ast.StructKind:
-		return &problem{at: e.ID(), msg: "maps and messages are not supported"}
+		r.refuse(e, &problem{at: e.ID(), msg: "maps and messages are not supported"})
 	case ast.ComprehensionKind, ast.UnspecifiedExprKind:
+		r.refuse(e, &problem{at: e.ID(), msg: "not supported"})
 	}
-	return &problem{at: e.ID(), msg: "not supported"}
 }
 
 // resolveAccess resolves e if it looks into something nested, or if it is about the row
 // and stands in a lambda.
-func (r *reading) resolveAccess(e ast.Expr) (done bool, p *problem) {
+func (r *reading) resolveAccess(e ast.Expr) (done bool) {
 	if r.lambda != nil && r.aboutRow(e) {
-		return true, r.capture(e)
+		r.capture(e)
+		return true
 	}
 	a, p := r.accessOf(e)
 	if a == nil && p == nil && e.Kind() == ast.CallKind {
 		a, p = r.nestedCall(e)
 	}
-	if a == nil || p != nil {
-		return false, p
+	switch {
+	case p != nil:
+		if r.resolveOperands(e); p.about != nil && refused(p.about) {
+			p = nil
+		}
+		r.refuse(e, p)
+	case a != nil:
+		r.bind(e, a)
+	default:
+		return false
 	}
-	return true, r.bind(e, a)
+	return true
 }
 
-func (r *reading) resolveLiteral(e ast.Expr, nullAllowed bool) *problem {
-	switch v := e.AsLiteral().(type) {
-	case types.Uint:
-		return &problem{at: e.ID(), msg: "unsigned numbers are not supported", hint: fmt.Sprintf("write %d", uint64(v))}
-	case types.Null:
-		if !nullAllowed {
-			return &problem{at: e.ID(), msg: "null can only stand in a branch of ?:", hint: "to ask for null, write isNull(x)"}
+// resolveOperands finds the names in the plain operands of what is refused: they can be
+// wrong too. What is nested there is left alone, and so is what may be about its elements.
+func (r *reading) resolveOperands(e ast.Expr) {
+	switch e.Kind() { //nolint:exhaustive // the others have no operands
+	case ast.SelectKind:
+		r.resolveOperands(e.AsSelect().Operand())
+	case ast.CallKind:
+		args := operandsOf(e)
+		if takesLambda(e.AsCall().FunctionName()) {
+			args = args[:min(1, len(args))]
+		}
+		var plain []ast.Expr
+		nested := false
+		for i, a := range args {
+			of, p := r.accessOf(a)
+			switch {
+			case p != nil, of != nil && isNested(of.typ):
+				nested = true
+				r.resolveOperands(a)
+			case e.AsCall().FunctionName() == columnFunction, e.AsCall().FunctionName() == operators.Index && i == 0:
+			default:
+				plain = append(plain, a)
+			}
+		}
+		if name := e.AsCall().FunctionName(); nested && name != operators.Index && name != operators.In {
+			return
+		}
+		for _, a := range plain {
+			r.resolve(a, true, true)
 		}
 	}
-	return nil
+}
+
+// takesLambda says whether operands of the function but the first may be about elements.
+func takesLambda(name string) bool {
+	switch name {
+	case "exists", "all", "exists_one", "map", "filter": // CEL has the last three
+		return true
+	}
+	return false
+}
+
+// operandsOf lists the operands of a call, of which x.f(y) has two.
+func operandsOf(e ast.Expr) []ast.Expr {
+	call := e.AsCall()
+	if call.IsMemberFunction() {
+		return append([]ast.Expr{call.Target()}, call.Args()...)
+	}
+	return call.Args()
+}
+
+func (r *reading) resolveLiteral(e ast.Expr, nullAllowed bool) {
+	switch v := e.AsLiteral().(type) {
+	case types.Uint:
+		r.refuse(e, &problem{at: e.ID(), msg: "unsigned numbers are not supported", hint: fmt.Sprintf("write %d", uint64(v))})
+	case types.Null:
+		if !nullAllowed {
+			r.refuse(e, &problem{at: e.ID(), msg: "null can only stand in a branch of ?:", hint: "to ask for null, write isNull(x)"})
+		}
+	}
 }
 
 // resolveColumn makes e the variable of the column.
-func (r *reading) resolveColumn(e ast.Expr, name string) *problem {
+func (r *reading) resolveColumn(e ast.Expr, name string) {
+	if r.outermost().unknown[name] {
+		r.refuse(e, nil)
+		return
+	}
 	indices := r.schema.FieldIndices(name)
 	switch len(indices) {
 	case 0:
-		return &problem{at: e.ID(), msg: fmt.Sprintf("there is no column %q", name), hint: r.columnHint(name)}
+		r.refuse(e, &problem{at: e.ID(), msg: fmt.Sprintf("there is no column %q", name), hint: r.columnHint(name)})
+		r.outermost().unknown[name] = true // where it stands again, it is the same mistake
+		return
 	case 1:
 	default:
-		return &problem{at: e.ID(), msg: fmt.Sprintf("%d columns are called %q", len(indices), name), hint: "rename them where the data is written"}
+		r.refuse(e, &problem{at: e.ID(), msg: fmt.Sprintf("%d columns are called %q", len(indices), name), hint: "rename them where the data is written"})
+		return
 	}
 	i, known := r.byIndex[indices[0]]
 	if !known {
 		field := r.schema.Field(indices[0])
 		k, ok := columnKind(field.Type)
 		if !ok {
-			return &problem{
+			r.refuse(e, &problem{
 				at: e.ID(), msg: fmt.Sprintf("column %q is of type %s, which expressions cannot use", name, field.Type),
 				hint: columnAdvice(field.Type),
-			}
+			})
+			return
 		}
 		i = len(r.columns)
 		r.byIndex[indices[0]] = i
@@ -237,7 +315,6 @@ func (r *reading) resolveColumn(e ast.Expr, name string) *problem {
 		})
 	}
 	e.SetKindCase(r.factory.NewIdent(e.ID(), variable(i)))
-	return nil
 }
 
 func (r *reading) columnHint(name string) string {
@@ -265,60 +342,86 @@ func (r *reading) columnHint(name string) string {
 }
 
 // refuseSelect is about a.b, which CEL reads as field b of message a.
-func (r *reading) refuseSelect(e ast.Expr) *problem {
+func (r *reading) refuseSelect(e ast.Expr) {
 	path := e.AsSelect().FieldName()
 	operand := e.AsSelect().Operand()
 	for operand.Kind() == ast.SelectKind {
 		path = operand.AsSelect().FieldName() + "." + path
 		operand = operand.AsSelect().Operand()
 	}
-	p := &problem{at: e.ID(), msg: "values have no fields"}
+	p := &problem{at: e.ID(), msg: "values have no fields", hint: "a function is called with parentheses, as in email.size()"}
+	named := false
 	if operand.Kind() == ast.IdentKind {
 		path = operand.AsIdent() + "." + path
-		if r.schema.HasField(path) {
+		if named = r.schema.HasField(path); named {
 			p.hint = fmt.Sprintf("for the column, write %s(%q)", columnFunction, path)
 		}
 	}
-	if p.hint == "" {
-		p.hint = "a function is called with parentheses, as in email.size()"
+	if !named {
+		if r.resolve(operand, true, true); refused(operand) {
+			p = nil // what there is no such column of has no such field
+		}
 	}
-	return p
+	r.refuse(e, p)
 }
 
-func (r *reading) resolveCall(e ast.Expr) *problem {
+func (r *reading) resolveCall(e ast.Expr) {
 	call := e.AsCall()
-	name, args := call.FunctionName(), call.Args()
+	name, args := call.FunctionName(), operandsOf(e)
 	if name == columnFunction && !call.IsMemberFunction() {
-		if len(args) != 1 || args[0].Kind() != ast.LiteralKind {
-			return &problem{at: e.ID(), msg: `col takes the name of a column in quotes`, hint: `as in col("unit price")`}
+		if len(args) == 1 && args[0].Kind() == ast.LiteralKind {
+			if column, ok := args[0].AsLiteral().(types.String); ok {
+				r.resolveColumn(e, string(column))
+				return
+			}
 		}
-		column, ok := args[0].AsLiteral().(types.String)
-		if !ok {
-			return &problem{at: e.ID(), msg: `col takes the name of a column in quotes`, hint: `as in col("unit price")`}
-		}
-		return r.resolveColumn(e, string(column))
+		r.refuse(e, &problem{at: e.ID(), msg: `col takes the name of a column in quotes`, hint: `as in col("unit price")`})
+		return
 	}
 	f := r.language.byTree[name]
+	if p := r.refuseCall(e, f, args); p != nil {
+		r.resolveOperands(e)
+		r.refuse(e, p)
+		return
+	}
+	for i, a := range args {
+		branch := name == operators.Conditional && i > 0
+		members := name == operators.In && i == 1
+		r.resolve(a, branch, members)
+	}
+	if name == operators.Index {
+		p := &problem{at: e.ID(), msg: "values have no elements", hint: `for a part of a text, write substring(a, 0, 1)`}
+		if refused(args[0]) {
+			p = nil
+		}
+		r.refuse(e, p)
+		return
+	}
+	if len(args) > 2 && f.folds {
+		rest := args[len(args)-1]
+		for _, a := range slices.Backward(args[1 : len(args)-1]) {
+			rest = r.factory.NewCall(r.newID(e), name, a, rest)
+		}
+		e.SetKindCase(r.factory.NewCall(e.ID(), name, args[0], rest))
+	}
+}
+
+// refuseCall is what is wrong with a call, whatever its operands are.
+func (r *reading) refuseCall(e ast.Expr, f *function, args []ast.Expr) *problem {
 	if f == nil {
 		return r.unknownFunction(e)
 	}
-	if name == operators.Index {
-		return &problem{at: e.ID(), msg: "values have no elements", hint: `for a part of a text, write substring(a, 0, 1)`}
-	}
-	if call.IsMemberFunction() {
-		args = append([]ast.Expr{call.Target()}, args...)
-		if !f.method {
-			return &problem{at: e.ID(), msg: fmt.Sprintf("%s is not called on a value", name), hint: "write " + f.form}
-		}
+	if e.AsCall().IsMemberFunction() && !f.method {
+		return &problem{at: e.ID(), msg: fmt.Sprintf("%s is not called on a value", f.name), hint: "write " + f.form}
 	}
 	if p := r.checkArity(e, f, len(args)); p != nil {
 		return p
 	}
-	if name == operators.Equals || name == operators.NotEquals {
+	if tree := f.treeName(); tree == operators.Equals || tree == operators.NotEquals {
 		for i, a := range args {
 			if a.Kind() == ast.LiteralKind && a.AsLiteral() == types.NullValue {
 				negation := ""
-				if name == operators.NotEquals {
+				if tree == operators.NotEquals {
 					negation = "!"
 				}
 				operand := "x"
@@ -328,20 +431,6 @@ func (r *reading) resolveCall(e ast.Expr) *problem {
 				return &problem{at: e.ID(), msg: "a comparison with null is null in every row", hint: fmt.Sprintf("write %sisNull(%s)", negation, operand)}
 			}
 		}
-	}
-	for i, a := range args {
-		branch := name == operators.Conditional && i > 0
-		members := name == operators.In && i == 1
-		if p := r.resolve(a, branch, members); p != nil {
-			return p
-		}
-	}
-	if len(args) > 2 && f.folds {
-		rest := args[len(args)-1]
-		for _, a := range slices.Backward(args[1 : len(args)-1]) {
-			rest = r.factory.NewCall(r.newID(e), name, a, rest)
-		}
-		e.SetKindCase(r.factory.NewCall(e.ID(), name, args[0], rest))
 	}
 	return nil
 }
@@ -378,64 +467,28 @@ func (r *reading) unknownFunction(e ast.Expr) *problem {
 		return &problem{at: e.ID(), msg: "not supported"}
 	}
 	p := &problem{at: e.ID(), msg: fmt.Sprintf("there is no function %q", name)}
-	names := r.language.functionNames()
-	if near := nearest(name, names); near != "" {
+	p.hint = "docs/expressions.md lists the functions"
+	if elsewhere := namesElsewhere[strings.ToLower(name)]; elsewhere != "" {
+		p.hint = elsewhere
+	} else if near := nearest(name, r.language.functionNames()); near != "" {
 		p.hint = fmt.Sprintf("did you mean %s?", near)
-	} else {
-		p.hint = "docs/expressions.md lists the functions"
 	}
 	return p
 }
 
-// typeError puts an error of CEL's checker in our words. After resolve only one
-// sort is left: operands of kinds that the function does not take.
-func (r *reading) typeError(e *common.Error) *Error {
-	var call ast.CallExpr
-	at := e.ExprID
-	ast.PreOrderVisit(r.tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
-		if x.Kind() != ast.CallKind || call != nil {
-			return
-		}
-		c := x.AsCall()
-		if x.ID() == e.ExprID {
-			call = c
-			return
-		}
-		// && and || are reported at the operand.
-		if name := c.FunctionName(); name == operators.LogicalAnd || name == operators.LogicalOr {
-			for _, a := range c.Args() {
-				if a.ID() == e.ExprID && kindOf(r.tree.GetType(a.ID())) != kindBool {
-					call, at = c, x.ID()
-				}
-			}
-		}
-	}))
-	if call == nil {
-		return r.error(&problem{at: at, msg: e.Message})
-	}
-	if a := r.accesses[call.FunctionName()]; a != nil {
-		return r.accessError(at, call, a)
-	}
-	f := r.language.byTree[call.FunctionName()]
-	args := call.Args()
-	if call.IsMemberFunction() {
-		args = append([]ast.Expr{call.Target()}, args...)
-	}
-	given := make([]kind, len(args))
-	for i, a := range args {
-		given[i] = kindOf(r.tree.GetType(a.ID()))
-	}
-	return r.error(mismatch(at, f, given))
-}
-
-// accessError is about an access with operands of the wrong kinds.
-func (r *reading) accessError(at int64, call ast.CallExpr, a *access) *Error {
-	for i, arg := range call.Args() {
-		if k := kindOf(r.tree.GetType(arg.ID())); k != a.kinds[i] {
-			return r.error(&problem{at: arg.ID(), msg: fmt.Sprintf("%s takes a value of kind %s here, not %s", a.takers[i], a.kinds[i], k)})
-		}
-	}
-	return r.error(&problem{at: at, msg: a.what + " does not take these operands"})
+// namesElsewhere is what to write for functions as CEL, SQL and others call them.
+var namesElsewhere = map[string]string{
+	"has": "write !isNull(a)", "map": "ask a list with exists or all", "filter": "ask a list with exists or all", "exists_one": "ask a list with exists or all",
+	"getfullyear": "write year(a)", "getmonth": "write month(a)", "getdate": "write day(a)", "getdayofmonth": "write day(a)", "getdayofweek": "write dayOfWeek(a)",
+	"getdayofyear": "write dayOfYear(a)", "gethours": "write hour(a)", "getminutes": "write minute(a)", "getseconds": "write second(a)", "getmilliseconds": "write millisecond(a)",
+	"charat": "write substring(a, n, n + 1)", "lowerascii": "write lower(a)", "upperascii": "write upper(a)", "greatest": "write max(a, b)", "least": "write min(a, b)",
+	"len": "write size(a)", "length": "write size(a)", "substr": "write substring(a, start, end), counted from 0", "strpos": "write indexOf(a, part), counted from 0",
+	"lpad": "write padStart(a, n, fill)", "rpad": "write padEnd(a, n, fill)", "ltrim": "write trimStart(a)", "rtrim": "write trimEnd(a)", "split_part": "write splitPart(a, separator, n), counted from 0",
+	"ifnull": "write coalesce(a, b)", "nvl": "write coalesce(a, b)", "if": "write condition ? a : b", "iif": "write condition ? a : b",
+	"cast": "write int(a), double(a), string(a) and so on", "try_cast": "write try_int(a), try_double(a), try_timestamp(a) and so on",
+	"date_trunc": "write truncate(a, unit)", "date_add": "write add(a, n, unit)", "dateadd": "write add(a, n, unit)", "date_diff": "write difference(a, b, unit)", "datediff": "write difference(a, b, unit)",
+	"strftime": "write format(a, layout)", "strptime": "write parse(a, layout)", "ln": "write log(a)", "power": "write pow(a, b)", "ceiling": "write ceil(a)", "mod": "write a % b",
+	"regexp_replace": "write replaceMatches(a, pattern, new)", "regexp_extract": "write extract(a, pattern)", "regexp_matches": "write matches(a, pattern)",
 }
 
 // mismatch is the problem of a function with operands it does not take.
@@ -444,9 +497,10 @@ func mismatch(at int64, f *function, given []kind) *problem {
 	for i, k := range given {
 		names[i] = k.String()
 	}
-	list := names[len(names)-1]
-	if len(names) > 1 {
-		list = strings.Join(names[:len(names)-1], ", ") + " and " + list
+	known := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == kindInvalid.String() })
+	list := known[len(known)-1]
+	if len(known) > 1 {
+		list = strings.Join(known[:len(known)-1], ", ") + " and " + list
 	}
 	p := &problem{at: at, msg: fmt.Sprintf("%s does not take %s", f.name, list)}
 	has := func(k kind) bool { return slices.Contains(given, k) }
@@ -454,7 +508,7 @@ func mismatch(at int64, f *function, given []kind) *problem {
 	switch {
 	case f.treeName() == operators.In && given[1] != kindList:
 		p.msg, p.hint = "on the right of in stands a list of constants", `as in country in ["PT", "ES"]`
-	case f.treeName() == operators.Conditional && given[0] != kindBool:
+	case f.treeName() == operators.Conditional && given[0] != kindBool && given[0] != kindInvalid:
 		p.msg = "the condition of ?: is a bool, not a value of kind " + names[0]
 	case f.treeName() == operators.Conditional && given[1] == kindNull && given[2] == kindNull:
 		p.msg, p.hint = "both branches of ?: are null", "one of them must have a value"
@@ -472,169 +526,4 @@ func mismatch(at int64, f *function, given []kind) *problem {
 		p.hint = "it takes " + strings.Join(f.shapes(), "; ")
 	}
 	return p
-}
-
-// source is the text of an expression, for places in it.
-type source struct {
-	text  string
-	runes []rune
-}
-
-func newSource(text string) *source { return &source{text: text, runes: []rune(text)} }
-
-// error makes the error for the character at the offset.
-func (s *source) error(offset int, msg, hint string) *Error {
-	offset = max(0, min(offset, len(s.runes)))
-	e := &Error{Src: s.text, Offset: offset, Line: 1, Column: 1, Msg: msg, Hint: hint}
-	for _, r := range s.runes[:offset] {
-		if e.Column++; r == '\n' {
-			e.Line, e.Column = e.Line+1, 1
-		}
-	}
-	return e
-}
-
-// nameBefore is where the name begins that ends before the offset.
-func (s *source) nameBefore(offset int) int {
-	start := offset
-	for start > 0 && unicode.IsSpace(s.runes[start-1]) {
-		start--
-	}
-	end := start
-	for start > 0 && isWord(s.runes[start-1]) {
-		start--
-	}
-	if start == end {
-		return offset
-	}
-	return start
-}
-
-func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
-
-// tokenAt is the word or the sign at the offset.
-func (s *source) tokenAt(offset int) string {
-	if offset >= len(s.runes) {
-		return ""
-	}
-	end := offset + 1
-	if isWord(s.runes[offset]) {
-		for end < len(s.runes) && isWord(s.runes[end]) {
-			end++
-		}
-	}
-	return string(s.runes[offset:end])
-}
-
-// syntaxError puts an error of CEL's parser in our words.
-func (s *source) syntaxError(e *common.Error) *Error {
-	offset := s.offset(e.Location)
-	msg := strings.TrimPrefix(e.Message, "Syntax error: ")
-	hint := ""
-	token := s.tokenAt(offset)
-	switch {
-	case strings.Contains(msg, "recursion limit"):
-		return s.error(0, fmt.Sprintf("the expression nests deeper than %d operations", maxDepth), "split it over several columns")
-	case strings.TrimSpace(s.text) == "":
-		msg = "the expression is empty"
-	case strings.Contains(msg, "<EOF>"), token == "" && strings.Contains(msg, "expected"):
-		msg, hint = "the expression ends too early", ""
-		if strings.Count(s.text, "(") > strings.Count(s.text, ")") {
-			hint = "a closing parenthesis is missing"
-		}
-	case strings.Contains(msg, "unterminated"):
-		msg = "the text has no closing quote"
-	case strings.Contains(msg, "unescape"):
-		msg, hint = "the text has a backslash that escapes nothing", `write \\ for a backslash, or a raw text: r"\d"`
-	case strings.Contains(msg, "quoted identifier"), token == "`":
-		msg, hint = "names are not quoted with backquotes", `write col("a b")`
-	case strings.Contains(msg, "reserved identifier"):
-		msg, hint = fmt.Sprintf("%q is a reserved word", token), fmt.Sprintf("if it is a column, write col(%q)", token)
-	case strings.Contains(msg, "invalid int literal"):
-		msg, hint = "the number does not fit an int", "write it with a decimal point for a double"
-	case strings.Contains(msg, "invalid double literal"):
-		msg = "the number does not fit a double"
-	case strings.HasPrefix(msg, "unexpected"), strings.HasPrefix(msg, "expected"), strings.HasPrefix(msg, "mismatched"):
-		msg, hint = fmt.Sprintf("unexpected %q", token), tokenHint(strings.ToLower(token), offset, s)
-	}
-	return s.error(offset, msg, hint)
-}
-
-// tokenHint is for those who think in another language.
-func tokenHint(token string, offset int, s *source) string {
-	before := ""
-	if offset > 0 {
-		before = string(s.runes[offset-1])
-	}
-	switch token {
-	case "and", "&":
-		return "write && for and"
-	case "or", "|":
-		return "write || for or"
-	case "not":
-		return "write ! for not"
-	case "=":
-		return "write == to compare"
-	case "is":
-		return "write isNull(x), or ==, or !="
-	case ">":
-		if before == "<" {
-			return "write != for unequal"
-		}
-	case "like":
-		return "write contains(x, y), startsWith(x, y) or matches(x, pattern)"
-	case "between":
-		return "write x >= a && x <= b"
-	case "case", "when", "then":
-		return "write condition ? a : b"
-	}
-	return ""
-}
-
-// offset of a place that CEL reports by line and column.
-func (s *source) offset(at common.Location) int {
-	line, column := at.Line(), max(at.Column(), 0)
-	offset := 0
-	for ; line > 1 && offset < len(s.runes); offset++ {
-		if s.runes[offset] == '\n' {
-			line--
-		}
-	}
-	return min(offset+column, len(s.runes))
-}
-
-// nearest is the name most like the given one, or empty when none is like it.
-func nearest(name string, names []string) string {
-	limit := 1 + len(name)/4
-	best, least := "", limit+1
-	for _, n := range names {
-		d := distance(strings.ToLower(name), strings.ToLower(n), least)
-		if d < least && d < len(name) {
-			best, least = n, d
-		}
-	}
-	return best
-}
-
-// distance is the Levenshtein distance of two names, in bytes; it stops at most.
-func distance(a, b string, most int) int {
-	if len(a)-len(b) >= most || len(b)-len(a) >= most {
-		return most
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

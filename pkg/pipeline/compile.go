@@ -318,7 +318,8 @@ func (c *compiler) nodeFor(o *OperatorSpec, err error) nodeOf {
 	return o.node
 }
 
-// expression compiles an expression; an error inside it is placed inside it.
+// expression compiles an expression; what is wrong inside it is placed inside it, all of
+// it, but for what may follow from errors that were reported before.
 func (c *compiler) expression(n nodeOf, path, src string, in *arrow.Schema) *expr.Program {
 	if c.spec.unresolved[n] {
 		return nil
@@ -327,18 +328,17 @@ func (c *compiler) expression(n nodeOf, path, src string, in *arrow.Schema) *exp
 	if err == nil {
 		return prog
 	}
-	e := c.spec.errorAt(n, path, "", "%s", err)
-	if xe := (*expr.Error)(nil); errors.As(err, &xe) {
-		if c.doubts(xe) {
-			return nil
+	var wrong expr.Errors
+	errors.As(expr.Check(src, in, slices.Collect(maps.Keys(c.doubtful))...), &wrong)
+	for _, xe := range wrong {
+		hint := xe.Hint
+		if hint == "" {
+			hint = "docs/expressions.md describes the language, function by function"
 		}
-		e.Msg, e.Hint = xe.Msg, xe.Hint
+		e := c.spec.errorAt(n, path, hint, "%s", xe.Msg)
 		c.spec.inside(e, n, xe)
+		c.errs = append(c.errs, e)
 	}
-	if e.Hint == "" {
-		e.Hint = "docs/expressions.md describes the language, function by function"
-	}
-	c.errs = append(c.errs, e)
 	return nil
 }
 
