@@ -222,7 +222,7 @@ func constantHint(f *function) string {
 // for an operation on nothing else.
 func (c *compiler) apply(at int64, f *function, s *signature, args []operand, spread bool) (operand, *problem) {
 	for i := range args {
-		if i < len(s.args) && s.args[i] == kindDouble && args[i].kind == kindInt {
+		if i < len(s.args) && s.args[i] == kindDouble && args[i].kind != kindDouble {
 			args[i] = c.widen(args[i])
 		}
 	}
@@ -265,10 +265,10 @@ func (c *compiler) apply(at int64, f *function, s *signature, args []operand, sp
 	return o, nil
 }
 
-// widen makes a double of an int.
+// widen makes a double of an int or a decimal.
 func (c *compiler) widen(a operand) operand {
 	if a.constant != nil {
-		v := vector{floats: []float64{float64(a.constant.vector.ints[0])}}
+		v := vector{floats: []float64{a.constant.vector.doubleAt(0, a.digits.scale)}}
 		a.constant = newConstant(kindDouble, &v, 0)
 		a.node, a.kind = a.constant, kindDouble
 		return a
@@ -276,6 +276,9 @@ func (c *compiler) widen(a operand) operand {
 	// A register that nobody has had: the operands after a are compiled already,
 	// and what they work in was free then.
 	n := &callNode{name: "double", kind: kindDouble, kernel: widenInts, args: []node{a.node}, derive: widenBounds, register: c.fresh(kindDouble)}
+	if a.kind == kindDecimal {
+		n.kernel, n.derive = widenDecimals(a.digits.scale), nil
+	}
 	c.release(a)
 	a.node, a.kind, a.register = n, kindDouble, n.register
 	return a

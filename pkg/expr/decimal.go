@@ -5,6 +5,9 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
+	"strconv"
+	"strings"
 
 	"cel.dev/cel-go/common/operators"
 	"github.com/apache/arrow-go/v18/arrow"
@@ -48,6 +51,15 @@ func digitsOfOperand(a operand) digits {
 		return digits{19, 0}
 	}
 	return a.digits
+}
+
+// fewestDigits is the same, but a constant int has those that it has: coalesce(price, 0)
+// is of the type of price.
+func fewestDigits(a operand) digits {
+	if a.kind == kindInt && a.constant != nil {
+		return digits{int32(len(strings.TrimPrefix(strconv.FormatInt(a.constant.vector.ints[0], 10), "-"))), 0} //nolint:gosec // at most 19
+	}
+	return digitsOfOperand(a)
 }
 
 var powers = func() (p [maxDigits + 1]decimal128.Num) {
@@ -157,33 +169,23 @@ func (v *vector) decimalAt(i int) decimal128.Num {
 	return decimal128.FromI64(v.ints[i])
 }
 
-// doubleAt reads element i of a vector of numbers of the scale as a double.
+// doubleAt reads element i of a vector of decimals of the scale, or of ints, as a double.
 func (v *vector) doubleAt(i int, scale int32) float64 {
-	switch {
-	case v.floats != nil:
-		return v.floats[i]
-	case v.decimals != nil:
+	if v.decimals != nil {
 		return v.decimals[i].ToFloat64(scale)
 	}
 	return float64(v.ints[i])
 }
 
-// decimalPairs are the signatures of two numbers of which one is a decimal at least: with a
-// double both are doubles.
-func decimalPairs(result, withDouble kind, prepare func(a, b digits, doubles bool) (kernel, digits, []error)) (all []signature) {
+// decimalPairs are the signatures of two numbers of which one is a decimal at least, and
+// the other can be an int. (With a double, both are doubles.)
+func decimalPairs(result kind, errs []error, prepare func(a, b operand) (kernel, digits)) (all []signature) {
 	d := kindDecimal
-	for _, args := range [][]kind{{d, d}, {d, kindInt}, {kindInt, d}, {d, kindDouble}, {kindDouble, d}} {
-		doubles := args[0] == kindDouble || args[1] == kindDouble
-		s := signature{args: args, result: result}
-		if doubles {
-			s.result = withDouble
-		}
-		_, _, s.errs = prepare(digits{19, 0}, digits{19, 0}, doubles)
-		s.prepare = func(_ *signature, args []operand) (prepared, *problem) {
-			k, to, errs := prepare(digitsOfOperand(args[0]), digitsOfOperand(args[1]), doubles)
+	for _, args := range [][]kind{{d, d}, {d, kindInt}, {kindInt, d}} {
+		all = append(all, signature{args: args, result: result, errs: errs, prepare: func(_ *signature, args []operand) (prepared, *problem) {
+			k, to := prepare(args[0], args[1])
 			return prepared{kernel: k, args: args, errs: errs, digits: to}, nil
-		}
-		all = append(all, s)
+		}})
 	}
 	return all
 }
@@ -205,22 +207,6 @@ func decimalKernel(fn func(x, y decimal128.Num) (decimal128.Num, error)) kernel 
 	}
 }
 
-// doubleKernel makes a kernel of a function of two numbers of some scales, as doubles.
-func doubleKernel(a, b digits, fn func(x, y float64) float64, zero bool) kernel {
-	return func(f *frame, out *vector, live *mask, args []*vector) {
-		for i := range f.n {
-			if !live.has(i) {
-				continue
-			}
-			y := args[1].doubleAt(i, b.scale)
-			if zero && y == 0 {
-				f.fail(i, ErrDivideByZero)
-			}
-			out.floats[i] = fn(args[0].doubleAt(i, a.scale), y)
-		}
-	}
-}
-
 // decimalSignatures are those of a function that takes other numbers too, by its name in the
 // syntax tree.
 func decimalSignatures(tree string) []signature {
@@ -237,31 +223,30 @@ func decimalSignatures(tree string) []signature {
 	case "abs":
 		return []signature{oneDecimal(sameDigits, func(x decimal128.Num, _ digits) decimal128.Num { return x.Abs() })}
 	case "min":
-		return []signature{extremeDecimals(-1)}
+		return extremeDecimals(-1)
 	case "max":
-		return []signature{extremeDecimals(1)}
+		return extremeDecimals(1)
 	case "round":
-		return []signature{wholeDecimal(0)}
+		return []signature{wholeDecimal(0), roundedDecimal()}
+	case "trunc":
+		return []signature{wholeDecimal(2)}
+	case "sign":
+		return []signature{fromDecimal(kindInt, nil, func(_ *frame, out *vector, i int, x decimal128.Num, _ int32) error {
+			out.ints[i] = int64(x.Sign())
+			return nil
+		})}
 	case "floor":
 		return []signature{wholeDecimal(-1)}
 	case "ceil":
 		return []signature{wholeDecimal(1)}
 	case operators.Add, operators.Subtract:
-		subtract := tree == operators.Subtract
-		return decimalPairs(kindDecimal, kindDouble, func(a, b digits, doubles bool) (kernel, digits, []error) {
-			if doubles {
-				return doubleKernel(a, b, func(x, y float64) float64 {
-					if subtract {
-						return x - y
-					}
-					return x + y
-				}, false), digits{}, nil
-			}
+		return decimalPairs(kindDecimal, tooLarge, func(l, r operand) (kernel, digits) {
+			a, b := digitsOfOperand(l), digitsOfOperand(r)
 			to := with(max(a.whole(), b.whole())+1, max(a.scale, b.scale))
 			return decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
 				x, okX := raise(x, to.scale-a.scale)
 				y, okY := raise(y, to.scale-b.scale)
-				if subtract {
+				if tree == operators.Subtract {
 					y = y.Negate()
 				}
 				sum := x.Add(y)
@@ -269,15 +254,12 @@ func decimalSignatures(tree string) []signature {
 					return sum, ErrDecimal
 				}
 				return sum, nil
-			}), to, tooLarge
+			}), to
 		})
 	case operators.Multiply:
-		return decimalPairs(kindDecimal, kindDouble, func(a, b digits, doubles bool) (kernel, digits, []error) {
-			if doubles {
-				return doubleKernel(a, b, func(x, y float64) float64 { return x * y }, false), digits{}, nil
-			}
+		return decimalPairs(kindDecimal, tooLarge, func(l, r operand) (kernel, digits) {
+			a, b := digitsOfOperand(l), digitsOfOperand(r)
 			exact := a.scale + b.scale
-			to := with(a.whole()+b.whole(), exact)
 			return decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
 				if exact > maxDigits {
 					if p, ok := bigDecimal(roundedProduct(x, y, exact-maxDigits)); ok {
@@ -290,13 +272,11 @@ func decimalSignatures(tree string) []signature {
 					return p, ErrDecimal
 				}
 				return p, nil
-			}), to, tooLarge
+			}), with(a.whole()+b.whole(), exact)
 		})
 	case operators.Divide:
-		return decimalPairs(kindDecimal, kindDouble, func(a, b digits, doubles bool) (kernel, digits, []error) {
-			if doubles {
-				return doubleKernel(a, b, func(x, y float64) float64 { return x / y }, true), digits{}, []error{ErrDivideByZero}
-			}
+		return decimalPairs(kindDecimal, []error{ErrDivideByZero, ErrDecimal}, func(l, r operand) (kernel, digits) {
+			a, b := digitsOfOperand(l), digitsOfOperand(r)
 			to := digits{maxDigits, max(6, a.scale, b.scale)}
 			return decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
 				if y.Sign() == 0 {
@@ -307,7 +287,19 @@ func decimalSignatures(tree string) []signature {
 					return q, ErrDecimal
 				}
 				return q, nil
-			}), to, []error{ErrDivideByZero, ErrDecimal}
+			}), to
+		})
+	case operators.Modulo:
+		return decimalPairs(kindDecimal, []error{ErrDivideByZero}, func(l, r operand) (kernel, digits) {
+			a, b := digitsOfOperand(l), digitsOfOperand(r)
+			// It is smaller than either, so that it always fits.
+			to := with(min(a.whole(), b.whole()), max(a.scale, b.scale))
+			return decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
+				if y.Sign() == 0 {
+					return y, ErrDivideByZero
+				}
+				return remainder(x, to.scale-a.scale, y, to.scale-b.scale), nil
+			}), to
 		})
 	}
 	holds := map[string]func(c int) bool{
@@ -318,36 +310,30 @@ func decimalSignatures(tree string) []signature {
 	if holds == nil {
 		return nil
 	}
-	return decimalPairs(kindBool, kindBool, func(a, b digits, doubles bool) (kernel, digits, []error) {
+	return decimalPairs(kindBool, nil, func(l, r operand) (kernel, digits) {
+		a, b := digitsOfOperand(l), digitsOfOperand(r)
 		return func(f *frame, out *vector, live *mask, args []*vector) {
 			*out.bits = mask{}
 			for i := range f.n {
-				if !live.has(i) {
-					continue
-				}
-				c := 0
-				if doubles {
-					x, y := args[0].doubleAt(i, a.scale), args[1].doubleAt(i, b.scale)
-					switch {
-					case math.IsNaN(x) || math.IsNaN(y):
-						if tree == operators.NotEquals {
-							out.bits.set(i)
-						}
-						continue
-					case x < y:
-						c = -1
-					case x > y:
-						c = 1
-					}
-				} else {
-					c = compareDecimals(args[0].decimalAt(i), a.scale, args[1].decimalAt(i), b.scale)
-				}
-				if holds(c) {
+				if live.has(i) && holds(compareDecimals(args[0].decimalAt(i), a.scale, args[1].decimalAt(i), b.scale)) {
 					out.bits.set(i)
 				}
 			}
-		}, digits{}, nil
+		}, digits{}
 	})
+}
+
+// remainder is x % y, each of which is first multiplied by a power of ten. It has the sign
+// of x.
+func remainder(x decimal128.Num, raiseX int32, y decimal128.Num, raiseY int32) decimal128.Num {
+	a, okX := raise(x, raiseX)
+	b, okY := raise(y, raiseY)
+	small := func(n decimal128.Num) bool { return n.HighBits() == int64(n.LowBits())>>63 } //nolint:gosec // the sign
+	if okX && okY && small(a) && small(b) {
+		return decimal128.FromI64(int64(a.LowBits()) % int64(b.LowBits())) //nolint:gosec // they are ints
+	}
+	m := new(big.Int).Mul(x.BigInt(), powers[raiseX].BigInt())
+	return decimal128.FromBigInt(m.Rem(m, new(big.Int).Mul(y.BigInt(), powers[raiseY].BigInt())))
 }
 
 // roundedProduct is the product without its last digits, half away from zero.
@@ -380,6 +366,39 @@ func wholeDecimal(towards int) signature {
 	return oneDecimal(func(d digits) digits { return with(d.whole()+1, 0) }, func(x decimal128.Num, d digits) decimal128.Num { return lowerScale(x, d.scale, towards) })
 }
 
+// roundedDecimal is round(a, n): the digits of the result must be known, and so n is.
+func roundedDecimal() signature {
+	return signature{args: []kind{kindDecimal, kindInt}, result: kindDecimal, errs: []error{ErrDecimal}, prepare: func(s *signature, args []operand) (prepared, *problem) {
+		if args[1].constant == nil {
+			return prepared{}, &problem{at: args[1].at, msg: "how many digits a decimal is rounded to is a constant", hint: "as in round(price, 2); double(price) can be rounded to any"}
+		}
+		d, n := args[0].digits, args[1].constant.vector.ints[0]
+		p := prepared{args: args[:1], errs: s.errs, digits: d}
+		if n >= int64(d.scale) {
+			p.errs = nil
+			p.kernel = func(f *frame, out *vector, _ *mask, args []*vector) { copy(out.decimals, args[0].decimals[:f.n]) }
+			return p, nil
+		}
+		scale := int32(max(n, 0))                    //nolint:gosec // below that of the decimal
+		zeros := int32(min(-min(n, 0), maxDigits+1)) //nolint:gosec // before the point
+		lost := d.scale - scale + zeros
+		p.digits = with(d.whole()+1, scale)
+		p.kernel = func(f *frame, out *vector, live *mask, args []*vector) {
+			for i, x := range args[0].decimals[:f.n] {
+				out.decimals[i] = decimal128.Num{}
+				if !live.has(i) || lost > maxDigits { // nothing is left then
+					continue
+				}
+				var ok bool
+				if out.decimals[i], ok = raise(lowerScale(x, lost, 0), zeros); !ok {
+					f.fail(i, ErrDecimal)
+				}
+			}
+		}
+		return p, nil
+	}}
+}
+
 // fromDecimal makes a signature of a cast of a decimal.
 func fromDecimal(result kind, errs []error, write func(f *frame, out *vector, i int, x decimal128.Num, scale int32) error) signature {
 	return signature{args: []kind{kindDecimal}, result: result, errs: errs, prepare: func(s *signature, args []operand) (prepared, *problem) {
@@ -401,10 +420,19 @@ func fromDecimal(result kind, errs []error, write func(f *frame, out *vector, i 
 }
 
 func decimalToDouble() signature {
-	return fromDecimal(kindDouble, nil, func(_ *frame, out *vector, i int, x decimal128.Num, scale int32) error {
-		out.floats[i] = x.ToFloat64(scale)
-		return nil
-	})
+	return signature{args: []kind{kindDecimal}, result: kindDouble, prepare: func(_ *signature, args []operand) (prepared, *problem) {
+		return prepared{args: args, kernel: widenDecimals(args[0].digits.scale)}, nil
+	}}
+}
+
+func widenDecimals(scale int32) kernel {
+	return func(f *frame, out *vector, live *mask, args []*vector) {
+		for i, x := range args[0].decimals[:f.n] {
+			if live.has(i) {
+				out.floats[i] = x.ToFloat64(scale)
+			}
+		}
+	}
 }
 
 func decimalToInt() signature {
@@ -456,14 +484,16 @@ func decimalCast() function {
 					return prepared{}, &problem{at: args[1].at, msg: fmt.Sprintf("there is no decimal of %d digits, %d of them behind the point", n[0], n[1]), hint: "the precision is from 1 to 38, and the scale from 0 to the precision"}
 				}
 				to := digits{int32(n[0]), int32(n[1])} //nolint:gosec // checked
-				return prepared{kernel: toDecimal(digitsOfOperand(args[0]), to), args: args[:1], errs: s.errs, digits: to}, nil
+				return prepared{kernel: toDecimal(digitsOfOperand(args[0]), to, ErrCast), args: args[:1], errs: s.errs, digits: to}, nil
 			},
 		})
 	}
 	return f
 }
 
-func toDecimal(from, to digits) kernel {
+// toDecimal makes decimals of ints, doubles, texts and other decimals; what does not fit
+// fails with the error.
+func toDecimal(from, to digits, err error) kernel {
 	return func(f *frame, out *vector, live *mask, args []*vector) {
 		a := args[0]
 		var scratch [32]byte
@@ -486,7 +516,7 @@ func toDecimal(from, to digits) kernel {
 				x, ok = rescale(a.decimalAt(i), from.scale, to)
 			}
 			if !ok {
-				f.fail(i, ErrCast)
+				f.fail(i, err)
 				continue
 			}
 			out.decimals[i] = x
@@ -549,22 +579,31 @@ func parseDecimal(s string, to digits) (decimal128.Num, bool) {
 	return x, ok && x.FitsInPrecision(to.precision)
 }
 
-// alike brings decimals to one precision and scale, for what gives one or the other.
+// alike brings decimals, and ints that meet them, to one precision and scale, for what
+// gives one or the other.
 func (c *compiler) alike(args []operand) digits {
+	isDecimal := func(a operand) bool { return a.kind == kindDecimal }
+	if !slices.ContainsFunc(args, isDecimal) {
+		return digits{}
+	}
 	to, whole := digits{}, int32(0)
 	for _, a := range args {
-		if a.kind == kindDecimal {
-			whole, to.scale = max(whole, a.digits.whole()), max(to.scale, a.digits.scale)
+		if a.kind == kindDecimal || a.kind == kindInt {
+			d := fewestDigits(a)
+			whole, to.scale = max(whole, d.whole()), max(to.scale, d.scale)
 		}
 	}
 	to = with(whole, to.scale)
 	for i, a := range args {
-		if a.kind != kindDecimal || a.digits.scale == to.scale {
+		if a.kind != kindInt && (a.kind != kindDecimal || a.digits.scale == to.scale) {
 			continue
 		}
-		n := &callNode{name: "decimal", kind: kindDecimal, kernel: toDecimal(a.digits, to), args: []node{a.node}, register: c.fresh(kindDecimal), fallible: true}
+		n := &callNode{
+			name: "decimal", kind: kindDecimal, kernel: toDecimal(digitsOfOperand(a), to, ErrDecimal), args: []node{a.node},
+			register: c.fresh(kindDecimal), fallible: true,
+		}
 		c.release(a)
-		args[i].node, args[i].register, args[i].digits = n, n.register, to
+		args[i].node, args[i].register, args[i].digits, args[i].kind = n, n.register, to, kindDecimal
 	}
 	return to
 }
@@ -579,11 +618,11 @@ func equalDecimals(f *frame, out *vector, _ *mask, args []*vector) {
 }
 
 // extremeDecimals are the signatures of min and max.
-func extremeDecimals(sign int) signature {
-	return signature{args: []kind{kindDecimal, kindDecimal}, result: kindDecimal, errs: []error{ErrDecimal}, prepare: func(s *signature, args []operand) (prepared, *problem) {
-		a, b := args[0].digits, args[1].digits
+func extremeDecimals(sign int) []signature {
+	return decimalPairs(kindDecimal, []error{ErrDecimal}, func(l, r operand) (kernel, digits) {
+		a, b := fewestDigits(l), fewestDigits(r)
 		to := with(max(a.whole(), b.whole()), max(a.scale, b.scale))
-		return prepared{args: args, errs: s.errs, digits: to, kernel: decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
+		return decimalKernel(func(x, y decimal128.Num) (decimal128.Num, error) {
 			from := a.scale
 			if compareDecimals(x, a.scale, y, b.scale)*sign < 0 {
 				x, from = y, b.scale
@@ -593,6 +632,15 @@ func extremeDecimals(sign int) signature {
 				return x, ErrDecimal
 			}
 			return x, nil
-		})}, nil
-	}}
+		}), to
+	})
+}
+
+// withInts are the signatures of a function that gives one of its last two operands, of
+// which one is a decimal and the other an int.
+func withInts(first []kind, build func(*compiler, *signature, []operand) (operand, *problem)) []signature {
+	of := func(a, b kind) signature {
+		return signature{args: append(slices.Clone(first), a, b), result: kindDecimal, build: build}
+	}
+	return []signature{of(kindDecimal, kindInt), of(kindInt, kindDecimal)}
 }

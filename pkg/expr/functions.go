@@ -101,13 +101,13 @@ func functions() []function {
 		},
 		{
 			name: "%", tree: operators.Modulo, form: "a % b", in: inArithmetic,
-			doc:   "The remainder of a division that rounds towards zero: it has the sign of a.",
+			doc:   "The remainder of a division that rounds towards zero: it has the sign of a. " + decimalDoc,
 			fails: "when b is zero",
 			signatures: []signature{
 				{args: kinds(kindInt, kindInt), result: kindInt, kernel: modInts, scalars: true, errs: byZero, bounds: modIntBounds},
 				{args: kinds(kindDouble, kindDouble), widen: true, result: kindDouble, scalars: true, errs: byZero, kernel: checkFloatDivisor(floatKernel(modFloats, modFloatsScalar, modScalarFloats)), bounds: modFloatBounds},
 			},
-			examples: []example{{"visits % 2", "1"}, {"-visits % 2", "-1"}, {"amount % 5", "2.5"}},
+			examples: []example{{"visits % 2", "1"}, {"-visits % 2", "-1"}, {"amount % 5", "2.5"}, {`decimal("7.25", 5, 2) % 2`, `decimal("1.25", 5, 2)`}},
 		},
 		{
 			name: "-", tree: operators.Negate, form: "-a", in: inArithmetic,
@@ -211,7 +211,9 @@ func functions() []function {
 				familyOf(anyKind, func(k kind) signature {
 					return signature{args: kinds(kindBool, kindNull, k), result: k, build: buildChoose}
 				}),
+				withInts(kinds(kindBool), buildChoose),
 			),
+			fails: fewDigits,
 			examples: []example{
 				{`visits > 2 ? "often" : "rarely"`, `"often"`},
 				{"visits > 5 ? amount : null", "null"},
@@ -224,7 +226,7 @@ func functions() []function {
 		{
 			name: "isNull", form: "isNull(a)", in: inNulls,
 			doc:   "Whether a is null. NaN is not null. a may be a struct, a list or a map.",
-			nulls: "never null",
+			nulls: "never null", nested: []string{"isNull(struct) -> bool", "isNull(list(T)) -> bool", "isNull(map(K, V)) -> bool"},
 			signatures: familyOf(anyKind, func(k kind) signature {
 				return signature{args: kinds(k), result: kindBool, build: buildIsNull}
 			}),
@@ -234,18 +236,20 @@ func functions() []function {
 			name: "coalesce", form: "coalesce(a, b, ...)", in: inNulls, folds: true,
 			doc:   "The first that is not null. Those after it are not evaluated: their errors do not count.",
 			nulls: "null if all are null",
-			signatures: familyOf(anyKind, func(k kind) signature {
+			fails: fewDigits,
+			signatures: append(familyOf(anyKind, func(k kind) signature {
 				return signature{args: kinds(k, k), result: k, widen: k == kindDouble, build: buildCoalesce}
-			}),
-			examples: []example{{`coalesce(note, country, "?")`, `"PT"`}, {"coalesce(amount, 0)", "12.5"}},
+			}), withInts(nil, buildCoalesce)...),
+			examples: []example{{`coalesce(note, country, "?")`, `"PT"`}, {"coalesce(amount, 0)", "12.5"}, {`coalesce(decimal("2.50", 9, 2), 0)`, `decimal("2.50", 9, 2)`}},
 		},
 		{
 			name: "nullIf", form: "nullIf(a, b)", in: inNulls,
 			doc:   "null if a equals b, else a.",
 			nulls: "null if a is null; a if b is null",
-			signatures: familyOf(anyKind, func(k kind) signature {
+			fails: fewDigits,
+			signatures: append(familyOf(anyKind, func(k kind) signature {
 				return signature{args: kinds(k, k), result: k, widen: k == kindDouble, build: buildNullIf}
-			}),
+			}), withInts(nil, buildNullIf)...),
 			examples: []example{{`nullIf(country, "PT")`, "null"}, {"amount / nullIf(visits, 0)", "4.166666666666667"}},
 		},
 	}
@@ -353,7 +357,7 @@ func functions() []function {
 		},
 		{
 			name: "min", form: "min(a, b, ...)", in: inNumbers, folds: true,
-			doc: "The smallest. With NaN, NaN.", fails: "for decimals that together take more than 38 digits",
+			doc: "The smallest. With NaN, NaN.", fails: fewDigits,
 			signatures: familyOf(compared, func(k kind) signature {
 				return signature{
 					args: kinds(k, k), result: k, widen: k == kindDouble,
@@ -361,11 +365,11 @@ func functions() []function {
 					bounds: extremeBounds(func(a, b int64) int64 { return min(a, b) }, func(a, b float64) float64 { return min(a, b) }, func(a, b string) string { return min(a, b) }, false),
 				}
 			}),
-			examples: []example{{"min(amount, 10)", "10.0"}, {"min(3, 1, 2)", "1"}},
+			examples: []example{{"min(amount, 10)", "10.0"}, {"min(3, 1, 2)", "1"}, {`min(decimal("2.50", 9, 2), 3)`, `decimal("2.50", 9, 2)`}},
 		},
 		{
 			name: "max", form: "max(a, b, ...)", in: inNumbers, folds: true,
-			doc: "The largest. With NaN, NaN.", fails: "for decimals that together take more than 38 digits",
+			doc: "The largest. With NaN, NaN.", fails: fewDigits,
 			signatures: familyOf(compared, func(k kind) signature {
 				return signature{
 					args: kinds(k, k), result: k, widen: k == kindDouble,
@@ -383,12 +387,13 @@ func functions() []function {
 	texts := []function{
 		{
 			name: "size", form: "size(a)", in: inText, method: true,
-			doc: "The number of Unicode characters (code points) of a text; of bytes, how many there are; of a list or a map, its elements.",
+			doc:    "The number of Unicode characters (code points) of a text; of bytes, how many there are; of a list or a map, its elements.",
+			nested: []string{"size(list(T)) -> int", "size(map(K, V)) -> int"},
 			signatures: []signature{
 				{args: kinds(kindString), result: kindInt, kernel: sizeOf, bounds: within(0, math.MaxInt64)},
 				{args: kinds(kindBytes), result: kindInt, kernel: bytesSizeOf, bounds: within(0, math.MaxInt64)},
 			},
-			examples: []example{{"size(country)", "2"}, {`"olá".size()`, "3"}},
+			examples: []example{{"size(country)", "2"}, {`"olá".size()`, "3"}, {"size(scores)", "3"}, {"labels.size()", "1"}},
 		},
 		{
 			name: "lower", form: "lower(a)", in: inText, method: true,
@@ -454,6 +459,7 @@ func functions() []function {
 		part("second", "The second, from 0 to 59.", secondOf, within(0, 59), "0"),
 	}
 	casts = append(casts, decimalCast())
+	numbers = slices.Concat(numbers, numberFunctions())
 	for _, table := range [][]function{arithmetic, comparisons, casts, numbers} {
 		for i := range table {
 			f := &table[i]
@@ -461,11 +467,12 @@ func functions() []function {
 		}
 	}
 	casts = slices.Concat(casts, lenientCasts(casts))
-	numbers = slices.Concat(numbers, numberFunctions())
 	texts = slices.Concat(texts, textFunctions())
 	times = slices.Concat(times, moreParts(), timeFunctions())
 	return slices.Concat(arithmetic, comparisons, logic, nulls, casts, numbers, texts, times, bitFunctions(), hashFunctions(), accessFunctions(), rowFunctions())
 }
+
+const fewDigits = "for decimals that together take more than 38 digits"
 
 const decimalDoc = "With a decimal, an int is one, and a double makes doubles of both."
 

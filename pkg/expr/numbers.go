@@ -1,6 +1,10 @@
 package expr
 
-import "math"
+import (
+	"math"
+
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
+)
 
 // numberFunctions are the functions of doubles. Outside of where they are defined they
 // give what IEEE 754 has: NaN or an infinity, and no error.
@@ -25,12 +29,12 @@ func numberFunctions() []function {
 			examples:   []example{{"pow(visits, 2)", "9.0"}, {"isNaN(pow(-1, 0.5))", "true"}},
 		},
 		{
-			name: "sign", form: "sign(a)", in: inNumbers, doc: "1 if the number is positive, -1 if it is negative, 0 if it is zero; of NaN, NaN.",
+			name: "sign", form: "sign(a)", in: inNumbers, doc: "1 if the number is positive, -1 if it is negative, 0 if it is zero: an int, but of a double a double; of NaN, NaN.",
 			signatures: []signature{
 				{args: []kind{kindInt}, result: kindInt, kernel: mapInts(signOf), bounds: within(-1, 1)},
 				{args: []kind{kindDouble}, result: kindDouble, kernel: mapFloats(signOfFloat)},
 			},
-			examples: []example{{"sign(-visits)", "-1"}, {"sign(amount)", "1.0"}},
+			examples: []example{{"sign(-visits)", "-1"}, {"sign(amount)", "1.0"}, {`sign(decimal("-0.5", 2, 1))`, "-1"}},
 		},
 		{
 			name: "isNaN", form: "isNaN(a)", in: inNumbers, doc: "Whether a is NaN, which is not null.",
@@ -42,10 +46,14 @@ func numberFunctions() []function {
 
 // roundingToDigits is the entry of round, which alone of its kind knows digits.
 func roundingToDigits() function {
-	f := rounding("round", "The nearest whole number, or a number of n digits behind the point; a negative n rounds before it. Halves go away from zero; but 1.005 is a double a little below.",
-		math.Round, []example{{"round(amount)", "13.0"}, {"round(-0.5)", "-1.0"}, {"round(amount / 7, 2)", "1.79"}, {"round(1234.5, -2)", "1200.0"}})
+	f := rounding("round", "The nearest whole number, or a number of n digits behind the point; a negative n rounds before it. Halves go away from zero; but 1.005 is a double a little below. For a decimal n is a constant, and no more digits are left behind the point.",
+		math.Round, []example{{"round(amount)", "13.0"}, {"round(-0.5)", "-1.0"}, {"round(amount / 7, 2)", "1.79"}, {"round(1234.5, -2)", "1200.0"}, {"round(1250 + visits, -2)", "1300"}, {`round(decimal("2.345", 9, 3), 2)`, `decimal("2.35", 9, 2)`}})
 	f.form = "round(a, n)"
-	f.signatures = append(f.signatures, signature{args: []kind{kindDouble, kindInt}, result: kindDouble, kernel: roundDigits})
+	f.fails = "when an int does not fit 64 bits any more; when a decimal takes more than 38 digits"
+	f.signatures = append(f.signatures,
+		signature{args: []kind{kindDouble, kindInt}, result: kindDouble, kernel: roundDigits},
+		signature{args: []kind{kindInt, kindInt}, result: kindInt, kernel: roundInts, errs: []error{ErrOverflow}},
+	)
 	return f
 }
 
@@ -93,6 +101,26 @@ func roundDigits(f *frame, out *vector, live *mask, args []*vector) {
 			last, factor = n, math.Pow10(int(max(-400, min(400, n)))) // 0 or Inf beyond 323 digits
 		}
 		out.floats[i] = roundTo(x, n, factor)
+	}
+}
+
+// roundInts is round(a, n) for ints, which only a negative n changes.
+func roundInts(f *frame, out *vector, live *mask, args []*vector) {
+	for i, x := range args[0].ints[:f.n] {
+		n := args[1].ints[i]
+		switch {
+		case n >= 0 || !live.has(i):
+			out.ints[i] = x
+			continue
+		case n < -19:
+			out.ints[i] = 0
+			continue
+		}
+		rounded, _ := raise(lowerScale(decimal128.FromI64(x), int32(-n), 0), int32(-n)) //nolint:gosec // at most 19
+		out.ints[i] = int64(rounded.LowBits())                                          //nolint:gosec // it is looked at below
+		if rounded != decimal128.FromI64(out.ints[i]) {
+			f.fail(i, ErrOverflow)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package expr_test
 
 import (
+	"fmt"
 	"math"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/levada-data/levada/pkg/expr"
@@ -82,23 +84,67 @@ func decimalMeanings() []nestedMeaning {
 			}
 			return rounded(new(big.Rat).Quo(rat(v[0]), rat(v[1])), 38, max(6, more), expr.ErrDecimal)
 		})
+		add("(%s %% %s)", args, "decimal", func(v []any) (any, error) {
+			if rat(v[1]).Sign() == 0 {
+				return nil, expr.ErrDivideByZero
+			}
+			q := new(big.Rat).Quo(rat(v[0]), rat(v[1]))
+			whole := new(big.Rat).SetInt(new(big.Int).Quo(q.Num(), q.Denom()))
+			return dec(q.Sub(rat(v[0]), whole.Mul(whole, rat(v[1]))).String()), nil
+		})
 		for sign, holds := range map[string]func(c int) bool{
 			"==": func(c int) bool { return c == 0 }, "!=": func(c int) bool { return c != 0 }, "<": func(c int) bool { return c < 0 },
 			"<=": func(c int) bool { return c <= 0 }, ">": func(c int) bool { return c > 0 }, ">=": func(c int) bool { return c >= 0 },
 		} {
 			add("(%s "+sign+" %s)", args, "bool", func(v []any) (any, error) { return holds(rat(v[0]).Cmp(rat(v[1]))), nil })
 		}
-		if args[0] != "i64" && args[1] != "i64" {
-			for name, sign := range map[string]int{"min": -1, "max": 1} {
-				add(name+"(%s, %s)", args, "decimal", func(v []any) (any, error) {
-					x := rat(v[0])
-					if x.Cmp(rat(v[1]))*sign < 0 {
-						x = rat(v[1])
-					}
-					return rounded(x, 38, more, expr.ErrDecimal)
-				})
-			}
+		for name, sign := range map[string]int{"min": -1, "max": 1} {
+			add(name+"(%s, %s)", args, "decimal", func(v []any) (any, error) {
+				x := rat(v[0])
+				if x.Cmp(rat(v[1]))*sign < 0 {
+					x = rat(v[1])
+				}
+				return rounded(x, 38, more, expr.ErrDecimal)
+			})
 		}
+		// What gives one of two brings both to the digits that they have together.
+		together := func(x any) (any, error) {
+			if x == nil {
+				return nil, nil
+			}
+			return rounded(rat(x), 38, more, expr.ErrDecimal)
+		}
+		all = append(all,
+			nestedMeaning{"coalesce(%s, %s)", args, "decimal", func(_ row, v []any) (any, error) {
+				if v[0] != nil {
+					return together(v[0])
+				}
+				return together(v[1])
+			}},
+			nestedMeaning{"nullIf(%s, %s)", args, "decimal", func(_ row, v []any) (any, error) {
+				for _, x := range v {
+					if _, err := together(x); err != nil {
+						return nil, err
+					}
+				}
+				if v[0] != nil && v[1] != nil && rat(v[0]).Cmp(rat(v[1])) == 0 {
+					return nil, nil
+				}
+				return together(v[0])
+			}},
+			nestedMeaning{"(isNull(%[2]s) ? %[1]s : %[2]s)", args, "decimal", func(_ row, v []any) (any, error) {
+				if v[1] == nil {
+					return together(v[0])
+				}
+				return together(v[1])
+			}},
+			nestedMeaning{"coalesce(%s, -12, %s)", args, "decimal", func(_ row, v []any) (any, error) {
+				if v[0] == nil {
+					return dec("-12/1"), nil
+				}
+				return together(v[0])
+			}},
+		)
 	}
 	for _, d := range []string{"d1", "d2", "d3", "d4"} {
 		one := func(form, result string, eval func(x *big.Rat) (any, error)) {
@@ -108,6 +154,25 @@ func decimalMeanings() []nestedMeaning {
 		one("-(%s)", "decimal", func(x *big.Rat) (any, error) { return fraction(new(big.Rat).Neg(x)) })
 		one("abs(%s)", "decimal", func(x *big.Rat) (any, error) { return fraction(new(big.Rat).Abs(x)) })
 		one("round(%s)", "decimal", func(x *big.Rat) (any, error) { return rounded(x, 40, 0, nil) })
+		one("trunc(%s)", "decimal", func(x *big.Rat) (any, error) {
+			return fraction(new(big.Rat).SetInt(new(big.Int).Quo(x.Num(), x.Denom())))
+		})
+		one("sign(%s)", "int", func(x *big.Rat) (any, error) { return int64(x.Sign()), nil })
+		for _, n := range []int64{-40, -38, -37, -3, -1, 0, 1, 3, 29, 38, 40} {
+			one(fmt.Sprintf("round(%%s, %d)", n), "decimal", func(x *big.Rat) (any, error) {
+				ten := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(max(-n, 0)), nil))
+				v, err := rounded(new(big.Rat).Quo(x, ten), 80, max(0, min(n, scales[d])), nil)
+				if err != nil {
+					return nil, err
+				}
+				return rounded(new(big.Rat).Mul(v.(dec).rat(), ten), 38, max(0, min(n, scales[d])), expr.ErrDecimal)
+			})
+		}
+		// A function of doubles takes it as one.
+		one("sqrt(%s)", "double", func(x *big.Rat) (any, error) {
+			f, _ := strconv.ParseFloat(x.FloatString(int(scales[d])), 64)
+			return math.Sqrt(f), nil
+		})
 		floor := func(x *big.Rat) *big.Rat { // Div rounds down, for the denominator is positive
 			return new(big.Rat).SetInt(new(big.Int).Div(x.Num(), x.Denom()))
 		}
@@ -131,26 +196,7 @@ func decimalMeanings() []nestedMeaning {
 			return v, nil
 		})
 	}
-	same := func(a, b any) bool { return a != nil && b != nil && a.(dec).rat().Cmp(b.(dec).rat()) == 0 }
 	return append(all,
-		nestedMeaning{"coalesce(%s, %s)", []string{"d1", "d2"}, "decimal", func(_ row, v []any) (any, error) {
-			if v[0] != nil {
-				return v[0], nil
-			}
-			return v[1], nil
-		}},
-		nestedMeaning{"nullIf(%s, %s)", []string{"d1", "d2"}, "decimal", func(_ row, v []any) (any, error) {
-			if same(v[0], v[1]) {
-				return nil, nil
-			}
-			return v[0], nil
-		}},
-		nestedMeaning{"(isNull(%s) ? %s : %s)", []string{"d2", "d1", "d2"}, "decimal", func(_ row, v []any) (any, error) {
-			if v[0] == nil {
-				return v[1], nil
-			}
-			return v[2], nil
-		}},
 		nestedMeaning{"decimal(%s, 19, 0)", []string{"i64"}, "decimal", func(_ row, v []any) (any, error) {
 			if v[0] == nil {
 				return nil, nil

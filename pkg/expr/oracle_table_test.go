@@ -330,6 +330,15 @@ func meanings() []meaning {
 		})},
 		{"round(%s, -1)", []string{d}, d, mathOf(func(x float64) float64 { return math.Round(x/10) * 10 })},
 		{"round(%s, 5000000000)", []string{d}, d, mathOf(func(x float64) float64 { return x })},
+		{"round(%s, %s)", []string{i, "digits"}, i, func(v []any) (any, error) {
+			n := v[1].(int64)
+			if n >= 0 {
+				return v[0], nil
+			}
+			ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(min(-n, 100)), nil)
+			x, _ := rounded(new(big.Rat).SetFrac(big.NewInt(v[0].(int64)), ten), 100, 0, nil)
+			return fits(new(big.Int).Mul(x.(dec).rat().Num(), ten))
+		}},
 		{"round(%s, -400)", []string{d}, d, mathOf(func(x float64) float64 {
 			if math.IsNaN(x) || math.IsInf(x, 0) {
 				return x

@@ -257,6 +257,8 @@ func (g *generator) meant(m meaning, d int) term {
 			args[i] = choose(zoneNames)
 		case "layout":
 			args[i] = choose(layoutList)
+		case "digits":
+			args[i] = intLiteral(rapid.SampledFrom([]int64{math.MinInt64, -20, -19, -18, -3, -1, 0, 2}).Draw(g.t, "digits"))
 		case "few": // a number that makes no texts too long for many rows
 			args[i] = apply("(%s %% 7)", func(v []any) (any, error) { return v[0].(int64) % 7, nil }, g.of("int", d))
 			if g.pick("many", 8) == 0 {

@@ -25,7 +25,9 @@ type function struct {
 	signatures []signature
 	// forms is set for accesses, see access.go: how they are written, and what they give.
 	// Their signatures say no more than how many operands there are.
-	forms    []string
+	forms []string
+	// nested lists the ways to call it with something nested, which access.go knows.
+	nested   []string
 	examples []example
 	// slow says why a row costs over ten times that of a plain Go loop; empty when it
 	// does not.
@@ -36,7 +38,7 @@ type function struct {
 type signature struct {
 	args   []kind
 	result kind
-	// widen says that an int will do where args has a double.
+	// widen says that an int or a decimal will do where args has a double.
 	widen bool
 	// Exactly one of kernel, prepare, identity and build is set.
 	kernel kernel
@@ -132,7 +134,7 @@ func (s *signature) accepts(args []kind, exact bool) bool {
 		return false
 	}
 	for i, want := range s.args {
-		if args[i] != want && args[i] != kindInvalid && (exact || !s.widen || want != kindDouble || args[i] != kindInt) {
+		if args[i] != want && args[i] != kindInvalid && (exact || !s.widen || want != kindDouble || args[i] != kindInt && args[i] != kindDecimal) {
 			return false
 		}
 	}
@@ -211,7 +213,7 @@ func (f *function) shapes() (lines []string) {
 		}
 		lines = append(lines, line)
 	}
-	return lines
+	return append(lines, f.nested...)
 }
 
 // shape writes one signature the way the function is written.
