@@ -256,7 +256,7 @@ func (r *reading) nestedCall(e ast.Expr) (*access, *problem) {
 	a, p := r.accessOf(of)
 	if p != nil || a == nil || !isNested(a.typ) {
 		if p == nil && (name == "exists" || name == "all") {
-			p = &problem{at: e.ID(), about: of, msg: name + " takes a list", hint: "write " + r.language.byTree[name].form}
+			p = &problem{at: e.ID(), about: of, msg: name + " takes a list or a map", hint: "write " + r.language.byTree[name].form}
 		}
 		return nil, p
 	}
@@ -313,9 +313,12 @@ func (r *reading) newID(e ast.Expr) int64 {
 // quantifier is xs.exists(x, p) and xs.all(x, p). It reads p, the body; resolve resolves that.
 func (r *reading) quantifier(e ast.Expr, of *access, exists bool, variable string, body ast.Expr, resolve func(sub *reading)) (*access, *problem) {
 	f, ok := elementOf(of.typ)
+	if m, isMap := of.typ.(*arrow.MapType); isMap {
+		f, ok = m.KeyField(), true // as in CEL
+	}
 	name := map[bool]string{true: "exists", false: "all"}[exists]
 	if !ok || !readable(f.Type) {
-		return nil, &problem{at: e.ID(), msg: "elements of a value of type " + of.typ.String() + " cannot be looked at one by one", hint: "a list has elements"}
+		return nil, &problem{at: e.ID(), msg: "elements of a value of type " + of.typ.String() + " cannot be looked at one by one", hint: "a list has elements, and a map keys"}
 	}
 	sub := &reading{
 		language: r.language, source: r.source, schema: r.schema, outer: r,
@@ -511,17 +514,17 @@ func accessFunctions() []function {
 		},
 		{
 			name: "exists", form: "exists(a, x, p)", in: inNested, method: true,
-			doc:   "Whether p is true for some element x of the list. p may use x, its fields if it is a struct, and columns. Elements behind the first for which it is true do not count, nor do their errors.",
+			doc:   "Whether p is true for some element x of the list, or some key x of the map. p may use x, its fields if it is a struct, and columns. Elements behind the first for which it is true do not count, nor do their errors.",
 			nulls: "null if a is null, and where p is true for none and null for some", fails: "when p fails for an element that counts",
-			forms: []string{"list(T).exists(x, bool) -> bool"}, signatures: arity(3),
-			examples: []example{{"scores.exists(x, x > 8)", "true"}, {"items.exists(i, i.price > 10.0 && i.name != country)", "true"}, {"scores.exists(x, 1 / (x - 7) > 5.0)", "row error: division by zero"}},
+			forms: []string{"list(T).exists(x, bool) -> bool", "map(K, V).exists(x, bool) -> bool"}, signatures: arity(3),
+			examples: []example{{"scores.exists(x, x > 8)", "true"}, {"items.exists(i, i.price > 10.0 && i.name != country)", "true"}, {`labels.exists(k, k.startsWith("t"))`, "true"}, {"scores.exists(x, 1 / (x - 7) > 5.0)", "row error: division by zero"}},
 			slow:     "p is evaluated for each element, and a row has many",
 		},
 		{
 			name: "all", form: "all(a, x, p)", in: inNested, method: true,
-			doc:   "Whether p is true for every element x of the list; true if there is none. Elements behind the first for which it is false do not count, nor do their errors.",
+			doc:   "Whether p is true for every element x of the list, or every key x of the map; true if there is none. Elements behind the first for which it is false do not count, nor do their errors.",
 			nulls: "null if a is null, and where p is false for none and null for some", fails: "when p fails for an element that counts",
-			forms: []string{"list(T).all(x, bool) -> bool"}, signatures: arity(3),
+			forms: []string{"list(T).all(x, bool) -> bool", "map(K, V).all(x, bool) -> bool"}, signatures: arity(3),
 			examples: []example{{"scores.all(x, x > visits)", "false"}, {"items.all(i, size(i.name) > 2)", "true"}},
 			slow:     "p is evaluated for each element, and a row has many",
 		},

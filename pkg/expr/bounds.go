@@ -308,24 +308,6 @@ func comparing(less, equal, greater, unordered bool) func([]bounds) bounds {
 	}
 }
 
-// memberBounds is the bounds of x in [constants].
-func memberBounds(members []bounds) func([]bounds) bounds {
-	return func(args []bounds) bounds {
-		b := bounds{canFalse: true}
-		for _, m := range members {
-			x := args[0]
-			switch { // int meets double as double
-			case x.kind == kindInt && m.kind == kindDouble:
-				x = widenBounds(args)
-			case x.kind == kindDouble && m.kind == kindInt:
-				m = widenBounds([]bounds{m})
-			}
-			b.canTrue = b.canTrue || rank(x, m).equal
-		}
-		return b
-	}
-}
-
 func notBounds(args []bounds) bounds {
 	return bounds{canTrue: args[0].canFalse, canFalse: args[0].canTrue}
 }

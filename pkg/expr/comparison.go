@@ -1,7 +1,5 @@
 package expr
 
-import "slices"
-
 // ordered are the Go types in which comparable values are kept.
 type ordered interface{ int64 | float64 | string }
 
@@ -194,72 +192,5 @@ func unequalBools(_ *frame, out *vector, _ *mask, args []*vector) {
 func not(_ *frame, out *vector, _ *mask, args []*vector) {
 	for w := range out.bits {
 		out.bits[w] = ^args[0].bits[w]
-	}
-}
-
-// fewMembers is up to how many constants a scan beats a hash table.
-const fewMembers = 8
-
-// memberKernel is x in [constants].
-func memberKernel[T ordered](values func(*vector) []T, members []T) kernel {
-	members = slices.Clone(members)
-	slices.Sort(members)
-	members = slices.Compact(members)
-	if len(members) <= fewMembers {
-		return func(f *frame, out *vector, _ *mask, args []*vector) {
-			a := values(args[0])[:f.n]
-			*out.bits = mask{}
-			var one mask
-			for _, m := range members {
-				equalScalar(&one, a, m)
-				for w := range out.bits {
-					out.bits[w] |= one[w]
-				}
-			}
-		}
-	}
-	set := make(map[T]struct{}, len(members))
-	for _, m := range members {
-		set[m] = struct{}{} // a NaN gets in and is never found, as it should
-	}
-	return func(f *frame, out *vector, _ *mask, args []*vector) {
-		a := values(args[0])[:f.n]
-		for w := 0; w*64 < len(a); w++ {
-			var word uint64
-			for i, x := range block(a, w) {
-				_, found := set[x]
-				word |= bit(found) << (i & 63)
-			}
-			out.bits[w] = word
-		}
-	}
-}
-
-// memberBoolKernel is x in [constants] for bools.
-func memberBoolKernel(members []bool) kernel {
-	hasTrue, hasFalse := slices.Contains(members, true), slices.Contains(members, false)
-	return func(_ *frame, out *vector, _ *mask, args []*vector) {
-		for w, word := range args[0].bits {
-			out.bits[w] = 0
-			if hasTrue {
-				out.bits[w] |= word
-			}
-			if hasFalse {
-				out.bits[w] |= ^word
-			}
-		}
-	}
-}
-
-// memberMixedKernel is x in [constants] for an int among ints and doubles.
-func memberMixedKernel(ints []int64, floats []float64) kernel {
-	amongInts := memberKernel(intsOf, ints)
-	return func(f *frame, out *vector, live *mask, args []*vector) {
-		amongInts(f, out, live, args)
-		for i, x := range args[0].ints[:f.n] {
-			if slices.Contains(floats, float64(x)) {
-				out.bits.set(i)
-			}
-		}
 	}
 }

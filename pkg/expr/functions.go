@@ -162,12 +162,16 @@ func functions() []function {
 		},
 		{
 			name: "in", tree: operators.In, form: "a in [x, y]", in: inComparison,
-			doc:   "Whether a equals one of the constants in the list, which holds no null; or an element of a list that is a column, a field, or made by split.",
-			nulls: "null if a is null or the list is; of a list of values, null too if a equals none and one is null, and false if there is none",
-			signatures: familyOf(append(slices.Clone(compared), kindBool), func(k kind) signature {
-				return signature{args: kinds(k, kindList), result: kindBool, prepare: prepareMember}
+			doc:   "Whether a equals one of the values between the brackets, which are none of them null; or an element of a list that is a column, a field, or made by split; or a key of a map. Constants are looked at first, then the others from the left: those behind the first that a equals are not evaluated, and their errors do not count.",
+			nulls: "null if a is null or the list is, and if a equals none and one of them is null; false of an empty column of lists, whatever a is",
+			signatures: familyOf(anyKind, func(k kind) signature {
+				return signature{args: kinds(k, kindList), result: kindBool, build: buildMember}
 			}),
-			examples: []example{{`country in ["PT", "ES"]`, "true"}, {"visits in [1, 2, 3.5]", "false"}, {`note in ["x"]`, "null"}, {"9 in scores", "true"}},
+			nested: []string{"T in list(T) -> bool", "K in map(K, V) -> bool"},
+			examples: []example{
+				{`country in ["PT", "ES"]`, "true"}, {"visits in [1, 2, 3.5]", "false"}, {`note in ["x"]`, "null"}, {"3 in [size(country), visits]", "true"}, {`"x" in [country, note]`, "null"},
+				{`decimal("2.50", 5, 2) in [1, 2.5]`, "true"}, {"9 in scores", "true"}, {`"tier" in labels`, "true"},
+			},
 		},
 	}
 
@@ -536,63 +540,4 @@ func patternError(err error) string {
 		return string(e.Code) + ": " + e.Expr
 	}
 	return err.Error()
-}
-
-// prepareMember sorts the constants of a list by kind, so that x in [a, b] means
-// x == a || x == b: an int meets an int as an int, a double as a double.
-func prepareMember(_ *signature, args []operand) (prepared, *problem) {
-	x, list := args[0], args[1]
-	var members []bounds
-	var ints []int64
-	var floats []float64
-	var strs []string
-	var bools []bool
-	var wrong *problem
-	for _, m := range list.elements {
-		if m.constant == nil && !m.broken {
-			wrong = &problem{at: m.at, msg: "the list of in holds constants only", hint: "compare with columns one by one: a == b || a == c", next: wrong}
-			continue
-		}
-		k := m.kind
-		mixed := x.kind == kindDouble && k == kindInt || x.kind == kindInt && k == kindDouble
-		if k != x.kind && k != kindInvalid && !mixed {
-			wrong = &problem{at: m.at, msg: "a value of kind " + k.String() + " in a list to find a value of kind " + x.kind.String() + " in", next: wrong}
-			continue
-		}
-		if m.broken {
-			continue
-		}
-		v := &m.constant.vector
-		switch {
-		case k == kindInt && x.kind == kindDouble:
-			floats = append(floats, float64(v.ints[0]))
-		case k.storage() == storeInts:
-			ints = append(ints, v.ints[0])
-		case k == kindDouble:
-			floats = append(floats, v.floats[0])
-		case k.storage() == storeStrings:
-			strs = append(strs, v.strs[0])
-		default:
-			bools = append(bools, v.bits.has(0))
-		}
-		members = append(members, m.constant.bounds(nil))
-	}
-	if wrong != nil {
-		return prepared{}, wrong
-	}
-	p := prepared{args: args[:1], bounds: memberBounds(members)}
-	switch x.kind.storage() {
-	case storeInts:
-		p.kernel = memberKernel(intsOf, ints)
-		if len(floats) > 0 {
-			p.kernel = memberMixedKernel(ints, floats)
-		}
-	case storeFloats:
-		p.kernel = memberKernel(floatsOf, floats)
-	case storeStrings:
-		p.kernel = memberKernel(stringsOf, strs)
-	case storeBits, storeDecimals, storeNone:
-		p.kernel = memberBoolKernel(bools)
-	}
-	return p, nil
 }

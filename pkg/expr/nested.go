@@ -353,6 +353,10 @@ func (n *quantifierNode) eval(f *frame, active *mask) *vector {
 	if !n.exists { // until an element says otherwise
 		out.bits.first(f.n)
 	}
+	elements := lists.ListValues()
+	if m, isMap := lists.(*array.Map); isMap {
+		elements = m.Keys()
+	}
 	slot := &f.slots[n.slot]
 	slot.owners, slot.at = slot.owners[:0], slot.at[:0]
 	var pending, unknown mask
@@ -368,12 +372,12 @@ func (n *quantifierNode) eval(f *frame, active *mask) *vector {
 			for j := from; j < to; j++ {
 				slot.owners, slot.at = append(slot.owners, i), append(slot.at, j)
 				if len(slot.at) == chunkRows {
-					n.ask(f, lists.ListValues(), slot, outside, out, &pending, &unknown)
+					n.ask(f, elements, slot, outside, out, &pending, &unknown)
 				}
 			}
 		}
 	}
-	n.ask(f, lists.ListValues(), slot, outside, out, &pending, &unknown)
+	n.ask(f, elements, slot, outside, out, &pending, &unknown)
 	for w := range unknown {
 		out.valid[w] &^= unknown[w] & pending[w]
 	}

@@ -116,8 +116,8 @@ func roundInts(f *frame, out *vector, live *mask, args []*vector) {
 			out.ints[i] = 0
 			continue
 		}
-		rounded, _ := raise(lowerScale(decimal128.FromI64(x), int32(-n), 0), int32(-n)) //nolint:gosec // at most 19
-		out.ints[i] = int64(rounded.LowBits())                                          //nolint:gosec // it is looked at below
+		rounded, _ := raise(lowerScale(decimal128.FromI64(x), int32(-n), 0), int32(-n))
+		out.ints[i] = int64(rounded.LowBits()) //nolint:gosec // it is looked at below
 		if rounded != decimal128.FromI64(out.ints[i]) {
 			f.fail(i, ErrOverflow)
 		}

@@ -158,9 +158,9 @@ func decimalMeanings() []nestedMeaning {
 			return fraction(new(big.Rat).SetInt(new(big.Int).Quo(x.Num(), x.Denom())))
 		})
 		one("sign(%s)", "int", func(x *big.Rat) (any, error) { return int64(x.Sign()), nil })
-		for _, n := range []int64{-40, -38, -37, -3, -1, 0, 1, 3, 29, 38, 40} {
+		for _, n := range []int64{math.MinInt64, -40, -38, -37, -3, -1, 0, 1, 3, 29, 38, 40} {
 			one(fmt.Sprintf("round(%%s, %d)", n), "decimal", func(x *big.Rat) (any, error) {
-				ten := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(max(-n, 0)), nil))
+				ten := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(-min(max(n, -100), 0)), nil))
 				v, err := rounded(new(big.Rat).Quo(x, ten), 80, max(0, min(n, scales[d])), nil)
 				if err != nil {
 					return nil, err
@@ -196,6 +196,46 @@ func decimalMeanings() []nestedMeaning {
 			return v, nil
 		})
 	}
+	in := func(v any, members ...any) (any, error) {
+		unknown := false
+		for _, m := range members {
+			if m == nil {
+				unknown = true
+			} else if v != nil && rat(v).Cmp(rat(m)) == 0 {
+				return true, nil
+			}
+		}
+		if v == nil || unknown {
+			return nil, nil
+		}
+		return false, nil
+	}
+	several := []any{}
+	for n := range int64(30) {
+		several = append(several, n-15)
+	}
+	list := strings.Trim(strings.ReplaceAll(fmt.Sprint(several), " ", ", "), "[]")
+	for _, d := range []string{"d1", "d2", "d3", "d4"} {
+		add("(%s in ["+list+"])", []string{d}, "bool", func(v []any) (any, error) { return in(v[0], several...) })
+		add(`(%s in [1, decimal("-3.000", 9, 3), decimal("0.5", 2, 1)])`, []string{d}, "bool", func(v []any) (any, error) {
+			return in(v[0], int64(1), dec("-3/1"), dec("1/2"))
+		})
+		add("(%s in [0.5, 2])", []string{d}, "bool", func(v []any) (any, error) {
+			f, _ := rat(v[0]).Float64()
+			return f == 0.5 || f == 2, nil
+		})
+	}
+	add(`(%s in [decimal("2.00", 9, 2), decimal("2.50", 9, 2), 3])`, []string{"i8"}, "bool", func(v []any) (any, error) { return in(v[0], int64(2), int64(3)) })
+	for _, args := range [][]string{{"d1", "d2", "i8"}, {"i8", "d2", "d1"}, {"d3", "d4", "d1"}} {
+		all = append(all, nestedMeaning{"(%s in [7, %s, %s])", args, "bool", func(_ row, v []any) (any, error) { return in(v[0], int64(7), v[1], v[2]) }})
+	}
+	all = append(all, nestedMeaning{"(%s in [%s])", []string{"d2", "f64"}, "bool", func(_ row, v []any) (any, error) {
+		if v[0] == nil || v[1] == nil {
+			return nil, nil
+		}
+		x, _ := v[0].(dec).rat().Float64()
+		return x == v[1].(float64), nil
+	}})
 	return append(all,
 		nestedMeaning{"decimal(%s, 19, 0)", []string{"i64"}, "decimal", func(_ row, v []any) (any, error) {
 			if v[0] == nil {

@@ -1,6 +1,7 @@
 package expr_test
 
 import (
+	"math/big"
 	"strings"
 
 	"github.com/levada-data/levada/pkg/expr"
@@ -132,6 +133,43 @@ func nestedMeanings() []nestedMeaning {
 					return nil, nil
 				}
 				return holds("==", e, v[0]), nil
+			})
+		}},
+		{"(%s in m)", []string{s}, "bool", func(r row, v []any) (any, error) {
+			m, there := r["m"].(map[string]any)
+			switch {
+			case !there:
+				return nil, nil
+			case v[0] == nil && len(m) > 0:
+				return nil, nil
+			}
+			key, _ := v[0].(string)
+			_, found := m[key]
+			return found && v[0] != nil, nil
+		}},
+		{"m.all(k, size(k) < %s)", []string{"i64"}, "bool", func(r row, v []any) (any, error) {
+			m, there := r["m"].(map[string]any)
+			if !there {
+				return nil, nil
+			}
+			for k := range m {
+				if v[0] == nil {
+					return nil, nil
+				}
+				if int64(len(runesOf(k))) >= v[0].(int64) {
+					return false, nil
+				}
+			}
+			return true, nil
+		}},
+		// Decimals that are computed meet elements too.
+		{"xs.exists(x, x == %[1]s + %[1]s)", []string{"d1"}, "bool", func(r row, v []any) (any, error) {
+			return quantified(r["xs"], true, func(e any) (any, error) {
+				if e == nil || v[0] == nil {
+					return nil, nil
+				}
+				twice := v[0].(dec).rat()
+				return twice.Add(twice, twice).Cmp(new(big.Rat).SetInt64(e.(int64))) == 0, nil
 			})
 		}},
 		// Computed where it is needed only.

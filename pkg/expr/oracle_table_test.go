@@ -335,7 +335,7 @@ func meanings() []meaning {
 			if n >= 0 {
 				return v[0], nil
 			}
-			ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(min(-n, 100)), nil)
+			ten := new(big.Int).Exp(big.NewInt(10), big.NewInt(-max(n, -100)), nil)
 			x, _ := rounded(new(big.Rat).SetFrac(big.NewInt(v[0].(int64)), ten), 100, 0, nil)
 			return fits(new(big.Int).Mul(x.(dec).rat().Num(), ten))
 		}},

@@ -762,22 +762,47 @@ func (g *generator) member(d int) term {
 				m = g.leaf(k)
 			}
 		}
-		members, src = append(members, m), append(src, strings.ReplaceAll(m.src, "%", "%%"))
+		if g.pick("computed", 4) == 0 {
+			m = g.of(k, min(d, 1))
+		}
+		members, src = append(members, m), append(src, "%s")
 	}
-	return apply("(%s in ["+strings.Join(src, ", ")+"])", func(v []any) (any, error) {
-		for _, m := range members {
-			a, b := v[0], m.value
-			if _, isInt := a.(int64); !isInt {
-				b = as(kind, b)
-			} else if _, isDouble := b.(float64); isDouble {
-				a = as("double", a)
-			}
-			if holds("==", a, b) {
-				return true, nil
+	x := g.of(kind, d)
+	return lazy("(%s in ["+strings.Join(src, ", ")+"])", func(r row) (any, error) {
+		v, err := x.eval(r)
+		if v == nil || err != nil {
+			return nil, err
+		}
+		unknown := false
+		for _, constant := range []bool{true, false} {
+			for _, m := range members {
+				if m.constant != constant {
+					continue
+				}
+				a := v
+				b, err := m.eval(r)
+				if err != nil {
+					return nil, err
+				}
+				if b == nil {
+					unknown = true
+					continue
+				}
+				if _, isInt := a.(int64); !isInt {
+					b = as(kind, b)
+				} else if _, isDouble := b.(float64); isDouble {
+					a = as("double", a)
+				}
+				if holds("==", a, b) {
+					return true, nil
+				}
 			}
 		}
+		if unknown {
+			return nil, nil
+		}
 		return false, nil
-	}, g.of(kind, d))
+	}, append([]term{x}, members...)...)
 }
 
 func (g *generator) timestamp(d int) term {

@@ -73,7 +73,7 @@ must not end at one of them:
   three-valued logic: ` + "`false && null`" + ` is false, ` + "`true && null`" + ` is null. A filter keeps the
   rows in which it is true. Write ` + "`isNull(x)`" + ` to ask for null; ` + "`x == null`" + ` is refused.
 - **An int meets a double as a double**: ` + "`visits * 2.5`, `amount > 20`" + `. Above 2^53 that rounds to
-  the nearest double. ` + "`/`" + ` always divides doubles: ` + "`3 / 2`" + ` is 1.5.
+  the nearest double. So does a decimal where a function takes doubles; an int meets a decimal as one. ` + "`/`" + ` always divides doubles: ` + "`3 / 2`" + ` is 1.5.
 - **Row errors.** Overflow of an int, division by zero and a failing cast have no value.
   Such a row is a *dead row*: it goes to the dead letters with its place and the reason, and the
   others go on. Doubles overflow to infinity, as IEEE 754 has it; that is no error.
@@ -100,7 +100,6 @@ word that CEL reserves, write ` + "`col(\"unit price\")`" + `.
 | date32, date64 | timestamp | its midnight in UTC |
 | duration of any unit | duration | microseconds; nanoseconds round down |
 | time32, time64 | duration | since midnight, in microseconds; nanoseconds round down |
-
 | struct, list, large_list, fixed_size_list, map | none | their fields, elements and sizes: see *Structs, lists and maps* |
 
 Seconds, milliseconds and days too far away for 64 bits of microseconds (about the year 294000)

@@ -507,7 +507,7 @@ func mismatch(at int64, f *function, given []kind) *problem {
 	number := has(kindInt) || has(kindDouble)
 	switch {
 	case f.treeName() == operators.In && given[1] != kindList:
-		p.msg, p.hint = "on the right of in stands a list of constants", `as in country in ["PT", "ES"]`
+		p.msg, p.hint = "on the right of in stands a list or a map", `as in country in ["PT", "ES"]`
 	case f.treeName() == operators.Conditional && given[0] != kindBool && given[0] != kindInvalid:
 		p.msg = "the condition of ?: is a bool, not a value of kind " + names[0]
 	case f.treeName() == operators.Conditional && given[1] == kindNull && given[2] == kindNull:

@@ -41,6 +41,8 @@ var sameInDuckDB = [][2]string{
 	{"s < t", "s < t"},
 	{"i in [1, 2, 3]", "i IN (1, 2, 3)"},
 	{"s in ['abc', 'é']", "s IN ('abc', 'é')"},
+	{"i in [j, 3]", "i IN (j, 3)"},
+	{"i in [x, j, 2]", "i IN (x, j, 2)"},
 	{"b ? i : j", "CASE WHEN b THEN i WHEN NOT b THEN j END"},
 	// nulls
 	{"isNull(s)", "s IS NULL"},
@@ -75,6 +77,16 @@ var sameInDuckDB = [][2]string{
 	{"string(floor(e))", "CAST(floor(e) AS VARCHAR)"},
 	{"string(decimal(e, 9, 1))", "CAST(CAST(e AS DECIMAL(9, 1)) AS VARCHAR)"},
 	{"string(coalesce(d, e))", "CAST(coalesce(d, e) AS VARCHAR)"},
+	{"string(coalesce(d, 0))", "CAST(coalesce(d, CAST(0 AS DECIMAL(10, 2))) AS VARCHAR)"},
+	{"string(round(d, 1))", "CAST(round(d, 1) AS VARCHAR)"},
+	{"string(round(e, -1))", "CAST(round(e, -1) AS VARCHAR)"},
+	{"string(trunc(e))", "CAST(CAST(trunc(CAST(e AS DOUBLE)) AS BIGINT) AS VARCHAR)"},
+	{"sign(d)", "sign(d)"},
+	{"string(d % e)", "CAST(CAST(d % nullif(e, 0) AS DECIMAL(12, 4)) AS VARCHAR)"},
+	{"d in [1, -2.5, 7]", "d IN (1, -2.5, 7)"},
+	{"d in [e, 5]", "d IN (e, 5)"},
+	{"string(max(d, e))", "CASE WHEN d IS NOT NULL AND e IS NOT NULL THEN CAST(greatest(CAST(d AS DECIMAL(12, 4)), e) AS VARCHAR) END"},
+	{"sqrt(abs(d))", "sqrt(abs(CAST(d AS DOUBLE)))"},
 	{"double(d)", "CAST(d AS DOUBLE)"},
 	// bits
 	{"bitAnd(i, j)", "i & j"},
@@ -155,6 +167,8 @@ var sameInDuckDB = [][2]string{
 	{"xs[i]", "CASE WHEN i >= 0 THEN xs[i + 1] ELSE xs[i] END"},
 	{"size(xs)", "len(xs)"},
 	{"m['a']", "m['a']"},
+	{"'a' in m", "map_contains(m, 'a')"},
+	{"m.exists(k, k == s)", "CASE WHEN s IS NOT NULL OR cardinality(m) > 0 THEN CASE WHEN s IS NOT NULL THEN map_contains(m, s) END ELSE false END"},
 	{"xs.exists(x, x == 3)", "CASE WHEN NOT list_contains(list_transform(xs, lambda x: x IS NULL), true) THEN list_contains(xs, 3) END"},
 }
 
