@@ -379,8 +379,8 @@ func roundedDecimal() signature {
 			p.kernel = func(f *frame, out *vector, _ *mask, args []*vector) { copy(out.decimals, args[0].decimals[:f.n]) }
 			return p, nil
 		}
-		scale := int32(max(n, 0))                     //nolint:gosec // below that of the decimal
-		zeros := int32(-max(min(n, 0), -maxDigits-1)) //nolint:gosec // before the point
+		scale := int32(max(n, 0)) //nolint:gosec // below that of the decimal
+		zeros := int32(-max(min(n, 0), -maxDigits-1))
 		lost := d.scale - scale + zeros
 		p.digits = with(d.whole()+1, scale)
 		p.kernel = func(f *frame, out *vector, live *mask, args []*vector) {

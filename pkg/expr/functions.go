@@ -169,8 +169,14 @@ func functions() []function {
 			}),
 			nested: []string{"T in list(T) -> bool", "K in map(K, V) -> bool"},
 			examples: []example{
-				{`country in ["PT", "ES"]`, "true"}, {"visits in [1, 2, 3.5]", "false"}, {`note in ["x"]`, "null"}, {"3 in [size(country), visits]", "true"}, {`"x" in [country, note]`, "null"},
-				{`decimal("2.50", 5, 2) in [1, 2.5]`, "true"}, {"9 in scores", "true"}, {`"tier" in labels`, "true"},
+				{`country in ["PT", "ES"]`, "true"},
+				{"visits in [1, 2, 3.5]", "false"},
+				{`note in ["x"]`, "null"},
+				{"3 in [size(country), visits]", "true"},
+				{`"x" in [country, note]`, "null"},
+				{`decimal("2.50", 5, 2) in [1, 2.5]`, "true"},
+				{"9 in scores", "true"},
+				{`"tier" in labels`, "true"},
 			},
 		},
 	}

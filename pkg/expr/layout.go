@@ -79,9 +79,11 @@ func compileLayout(a operand, parsing bool) (layout, *problem) {
 	return l, nil
 }
 
-func formatFunction(zoneDoc string) function {
-	prepare := func(s *signature, args []operand) (prepared, *problem) {
-		l, p := compileLayout(args[1], false)
+// withLayout makes a kernel of the constants of format and parse: a layout, and perhaps a
+// zone.
+func withLayout(parsing bool, of func(l layout, z zone) kernel) func(*signature, []operand) (prepared, *problem) {
+	return func(s *signature, args []operand) (prepared, *problem) {
+		l, p := compileLayout(args[1], parsing)
 		if p != nil {
 			return prepared{}, p
 		}
@@ -91,8 +93,12 @@ func formatFunction(zoneDoc string) function {
 				return prepared{}, p
 			}
 		}
-		return prepared{kernel: formatKernel(l, z), args: args[:1], errs: s.errs}, nil
+		return prepared{kernel: of(l, z), args: args[:1], errs: s.errs}, nil
 	}
+}
+
+func formatFunction(zoneDoc string) function {
+	prepare := withLayout(false, formatKernel)
 	errs := []error{ErrCast, ErrOverflow}
 	return function{
 		name: "format", form: "format(a, layout, zone)", in: inTime, method: true,
@@ -110,19 +116,7 @@ func formatFunction(zoneDoc string) function {
 }
 
 func parseFunction(lenient bool, zoneDoc string) function {
-	prepare := func(s *signature, args []operand) (prepared, *problem) {
-		l, p := compileLayout(args[1], true)
-		if p != nil {
-			return prepared{}, p
-		}
-		var z zone
-		if len(args) > 2 {
-			if z, p = zoneOf(args[2]); p != nil {
-				return prepared{}, p
-			}
-		}
-		return prepared{kernel: parseKernel(l, z), args: args[:1], errs: s.errs}, nil
-	}
+	prepare := withLayout(true, parseKernel)
 	f := function{
 		name: "parse", form: "parse(a, layout, zone)", in: inTime,
 		doc: "The timestamp that a text says, which must follow the layout from end to end. What the layout leaves out is the first: of January, at midnight." +

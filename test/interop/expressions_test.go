@@ -168,7 +168,7 @@ var sameInDuckDB = [][2]string{
 	{"size(xs)", "len(xs)"},
 	{"m['a']", "m['a']"},
 	{"'a' in m", "map_contains(m, 'a')"},
-	{"m.exists(k, k == s)", "CASE WHEN s IS NOT NULL OR cardinality(m) > 0 THEN CASE WHEN s IS NOT NULL THEN map_contains(m, s) END ELSE false END"},
+	{"m.exists(k, k == s)", "CASE WHEN m IS NULL THEN NULL WHEN s IS NOT NULL THEN map_contains(m, s) WHEN cardinality(m) = 0 THEN false END"},
 	{"xs.exists(x, x == 3)", "CASE WHEN NOT list_contains(list_transform(xs, lambda x: x IS NULL), true) THEN list_contains(xs, 3) END"},
 }
 
