@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/levada-data/levada/pkg/expr"
@@ -28,9 +27,8 @@ const (
 
 // assert lets only rows pass for which a predicate is true.
 type assert struct {
-	pred   *expr.Program
+	predicate
 	onFail OnFail
-	out    *arrow.Schema
 	failed error // of a row
 }
 
@@ -39,40 +37,31 @@ type assert struct {
 // rows are dropped: then that one fails, as in any other operator. With [OnFailFail]
 // the first such row of a batch is a [*StopError].
 func Assert(in *arrow.Schema, pred *expr.Program, onFail OnFail) (Operator, error) {
-	if pred.Type().ID() != arrow.BOOL {
-		return nil, fmt.Errorf("an assert needs true or false, this expression is %s: compare it with something", pred.Type())
+	p, err := newPredicate("an assert", in, pred)
+	if err != nil {
+		return nil, err
 	}
 	if !slices.Contains([]OnFail{OnFailFail, OnFailDrop, OnFailDeadLetter}, onFail) {
 		return nil, fmt.Errorf("an assert that does not hold makes the run fail, drops the row or dead-letters it, not %q", onFail)
 	}
-	return &assert{pred: pred, onFail: onFail, out: in, failed: fmt.Errorf("%w: %s", ErrAssert, pred)}, nil
+	return &assert{predicate: p, onFail: onFail, failed: fmt.Errorf("%w: %s", ErrAssert, pred)}, nil
 }
 
-func (a *assert) Kind() string       { return "assert" }
-func (a *assert) Out() *arrow.Schema { return a.out }
-func (a *assert) From() []int        { return identity(a.out.NumFields()) }
-
-// Reads implements [Reader].
-func (a *assert) Reads() []string { return a.pred.Columns() }
+func (a *assert) Kind() string { return "assert" }
 
 // Drops implements [Dropper].
 func (a *assert) Drops() bool { return a.onFail == OnFailDrop }
 
 func (a *assert) Apply(ctx context.Context, mem memory.Allocator, in arrow.RecordBatch) (Result, error) {
-	vals, errs, err := a.pred.Eval(ctx, mem, in)
+	kept, errs, err := a.holds(ctx, mem, in)
 	if err != nil {
 		return Result{}, err
 	}
-	defer vals.Release()
-	mask, ok := vals.(*array.Boolean)
-	if !ok {
-		return Result{}, fmt.Errorf("%w: predicate gave %s", ErrSchema, vals.DataType())
-	}
-	kept := make([]uint32, 0, mask.Len())
 	var failed []RowError
-	for i := range mask.Len() {
-		if mask.IsValid(i) && mask.Value(i) { // a row without a value is null
-			kept = append(kept, uint32(i))
+	next := 0 // of kept
+	for i := range int(in.NumRows()) {
+		if next < len(kept) && int(kept[next]) == i {
+			next++
 			continue
 		}
 		why := a.failed

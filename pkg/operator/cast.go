@@ -7,6 +7,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/levada-data/levada/pkg/expr"
@@ -107,14 +108,8 @@ func (c *casting) Apply(ctx context.Context, mem memory.Allocator, in arrow.Reco
 		}
 	}
 	whole := array.NewRecordBatch(c.out, cols, in.NumRows())
-	if len(failed) == 0 {
-		return Result{Batch: whole}, nil
-	}
 	defer whole.Release()
-	// The first column that failed names the row.
-	slices.SortStableFunc(failed, func(a, b RowError) int { return a.Row - b.Row })
-	failed = slices.CompactFunc(failed, func(a, b RowError) bool { return a.Row == b.Row })
-	return gather(ctx, mem, c.out, whole, without(int(in.NumRows()), failed), failed)
+	return leaveOut(ctx, mem, whole, failed)
 }
 
 // castable reports that there is a cast between two types.
@@ -146,51 +141,55 @@ func castArray(mem memory.Allocator, col arrow.Array, to arrow.DataType) (arrow.
 
 // castInto appends all rows of a column to a builder; false when it knows no way.
 func castInto(b array.Builder, to arrow.DataType, src *castFrom, col arrow.Array) (bad []int, ok bool) {
-	switch b := b.(type) {
-	case *array.Int8Builder:
-		return castEach(b, col, toSigned[int8](src), b.Append)
-	case *array.Int16Builder:
-		return castEach(b, col, toSigned[int16](src), b.Append)
-	case *array.Int32Builder:
-		return castEach(b, col, toSigned[int32](src), b.Append)
-	case *array.Int64Builder:
-		return castEach(b, col, toSigned[int64](src), b.Append)
-	case *array.Uint8Builder:
-		return castEach(b, col, toUnsigned[uint8](src), b.Append)
-	case *array.Uint16Builder:
-		return castEach(b, col, toUnsigned[uint16](src), b.Append)
-	case *array.Uint32Builder:
-		return castEach(b, col, toUnsigned[uint32](src), b.Append)
-	case *array.Uint64Builder:
-		return castEach(b, col, toUnsigned[uint64](src), b.Append)
-	case *array.Float32Builder:
-		return castEach(b, col, toFloat32(src), b.Append)
-	case *array.Float64Builder:
-		return castEach(b, col, toFloat64(src), b.Append)
-	case *array.BooleanBuilder:
-		return castEach(b, col, toBool(src), b.Append)
-	case *array.StringBuilder:
-		return castEach(b, col, toText(src), b.Append)
-	case *array.LargeStringBuilder:
-		return castEach(b, col, toText(src), b.Append)
-	case *array.BinaryBuilder: // large ones too
-		return castEach(b, col, toBytes(src), b.AppendString)
-	case *array.Date32Builder:
-		return castEach(b, col, toDate(src), b.Append)
-	case *array.TimestampBuilder:
-		t, is := to.(*arrow.TimestampType)
-		if !is {
-			return nil, false
-		}
-		return castEach(b, col, toTime(src, t.Unit), b.Append)
-	case *array.Decimal128Builder:
-		t, is := to.(*arrow.Decimal128Type)
-		if !is {
-			return nil, false
-		}
-		return castEach(b, col, toDecimal(src, t.Precision, t.Scale), b.Append)
+	cast := castsTo[to.ID()]
+	if cast == nil {
+		return nil, false
 	}
-	return nil, false
+	return cast(b, to, src, col)
+}
+
+// castsTo has the types that a cast can make.
+var castsTo = map[arrow.Type]castTo{
+	arrow.INT8:         castTyped[*array.Int8Builder](toSigned[int8]),
+	arrow.INT16:        castTyped[*array.Int16Builder](toSigned[int16]),
+	arrow.INT32:        castTyped[*array.Int32Builder](toSigned[int32]),
+	arrow.INT64:        castTyped[*array.Int64Builder](toSigned[int64]),
+	arrow.UINT8:        castTyped[*array.Uint8Builder](toUnsigned[uint8]),
+	arrow.UINT16:       castTyped[*array.Uint16Builder](toUnsigned[uint16]),
+	arrow.UINT32:       castTyped[*array.Uint32Builder](toUnsigned[uint32]),
+	arrow.UINT64:       castTyped[*array.Uint64Builder](toUnsigned[uint64]),
+	arrow.FLOAT32:      castTyped[*array.Float32Builder](toFloat32),
+	arrow.FLOAT64:      castTyped[*array.Float64Builder](toFloat64),
+	arrow.BOOL:         castTyped[*array.BooleanBuilder](toBool),
+	arrow.STRING:       castTyped[*array.StringBuilder](toText),
+	arrow.LARGE_STRING: castTyped[*array.LargeStringBuilder](toText),
+	arrow.BINARY:       castBytes,
+	arrow.LARGE_BINARY: castBytes,
+	arrow.DATE32:       castTyped[*array.Date32Builder](toDate),
+	arrow.TIMESTAMP: func(b array.Builder, to arrow.DataType, src *castFrom, col arrow.Array) ([]int, bool) {
+		return castTyped[*array.TimestampBuilder](func(src *castFrom) func(int) (arrow.Timestamp, bool) {
+			return toTime(src, to.(*arrow.TimestampType).Unit) //nolint:errcheck // by its id
+		})(b, to, src, col)
+	},
+	arrow.DECIMAL128: func(b array.Builder, to arrow.DataType, src *castFrom, col arrow.Array) ([]int, bool) {
+		t := to.(*arrow.Decimal128Type) //nolint:errcheck // by its id
+		return castTyped[*array.Decimal128Builder](func(src *castFrom) func(int) (decimal128.Num, bool) {
+			return toDecimal(src, t.Precision, t.Scale)
+		})(b, to, src, col)
+	},
+}
+
+// castTo appends all rows of a column to a builder of one type.
+type castTo func(b array.Builder, to arrow.DataType, src *castFrom, col arrow.Array) (bad []int, ok bool)
+
+func castTyped[B interface{ Append(v T) }, T any](converter func(src *castFrom) func(i int) (T, bool)) castTo {
+	return func(b array.Builder, _ arrow.DataType, src *castFrom, col arrow.Array) ([]int, bool) {
+		return castEach(b, col, converter(src), b.(B).Append) //nolint:errcheck // by its type
+	}
+}
+
+func castBytes(b array.Builder, _ arrow.DataType, src *castFrom, col arrow.Array) ([]int, bool) {
+	return castEach(b, col, toBytes(src), b.(*array.BinaryBuilder).AppendString) //nolint:errcheck // large ones too
 }
 
 // castEach appends the rows of a column, and returns those without a value. false when

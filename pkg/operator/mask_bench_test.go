@@ -31,15 +31,7 @@ func BenchmarkMask(b *testing.B) {
 			require.NoError(b, err)
 			batch := textBatch(memory.DefaultAllocator, in, rows, func(b *array.StringBuilder, row int) { b.Append(c.value(row)) })
 			defer batch.Release()
-			b.ReportAllocs()
-			for b.Loop() {
-				res, err := op.Apply(b.Context(), memory.DefaultAllocator, batch)
-				if err != nil {
-					b.Fatal(err)
-				}
-				res.Batch.Release()
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+			measure(b, op, batch)
 		})
 	}
 }

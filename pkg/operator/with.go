@@ -90,25 +90,6 @@ func (w *with) Apply(ctx context.Context, mem memory.Allocator, in arrow.RecordB
 		failed = append(failed, rowErrors(c.Name, errs)...)
 	}
 	whole := array.NewRecordBatch(w.out, cols, in.NumRows())
-	if len(failed) == 0 {
-		return Result{Batch: whole}, nil
-	}
 	defer whole.Release()
-	// The first column that failed names the row.
-	slices.SortStableFunc(failed, func(a, b RowError) int { return a.Row - b.Row })
-	failed = slices.CompactFunc(failed, func(a, b RowError) bool { return a.Row == b.Row })
-	return gather(ctx, mem, w.out, whole, without(int(in.NumRows()), failed), failed)
-}
-
-// without lists the rows below n that did not fail.
-func without(n int, failed []RowError) []uint32 {
-	kept := make([]uint32, 0, n-len(failed))
-	for i := range n {
-		if len(failed) > 0 && failed[0].Row == i {
-			failed = failed[1:]
-			continue
-		}
-		kept = append(kept, uint32(i))
-	}
-	return kept
+	return leaveOut(ctx, mem, whole, failed)
 }
