@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/pkg/flow"
@@ -26,12 +27,13 @@ import (
 // ways, give the same rows.
 func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
 	const pipelines, ways = 6, 3
-	tables := []string{stack.Customers(t, 12_000, 3, 1500), stack.Customers(t, 36_000, 3, 9000)} // the row groups of one are worth keeping
+	tables := []string{stack.Customers(t, 12_000, 3, 1500), stack.Customers(t, 36_000, 3, 9000), customersWithPlaces(t, 24_000)} // the row groups of one are worth keeping
 	for seed := range uint64(pipelines) {
 		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
-			in := tables[seed%2]
-			stages := randomStages(r)
+			table := seed % uint64(len(tables))
+			in := tables[table]
+			stages := randomStages(r, table == 2)
 			t.Log(stages)
 			plain := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1}
 			want := plain.run(t, in, stages)
@@ -46,9 +48,50 @@ func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
 	}
 }
 
-// randomStages makes one to three stages of random operators over customers. The
-// column id stays, so that rows differ.
-func randomStages(r *rand.Rand) string {
+// customersWithPlaces writes customers with a column of structs, of which one holds
+// another; each of them can be null.
+func customersWithPlaces(t *testing.T, rows int) string {
+	t.Helper()
+	geo := arrow.StructOf(arrow.Field{Name: "lat", Type: arrow.PrimitiveTypes.Float64, Nullable: true}, arrow.Field{Name: "near", Type: arrow.ListOf(arrow.BinaryTypes.String), Nullable: true})
+	place := arrow.StructOf(arrow.Field{Name: "city", Type: arrow.BinaryTypes.String, Nullable: true}, arrow.Field{Name: "geo", Type: geo, Nullable: true})
+	fields := []arrow.Field{
+		{Name: "id", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "signed_up", Type: &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}},
+		{Name: "visits", Type: arrow.PrimitiveTypes.Int32},
+		{Name: "amount", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "country", Type: arrow.BinaryTypes.String},
+		{Name: "email", Type: arrow.BinaryTypes.String},
+		{Name: "phone", Type: arrow.BinaryTypes.String},
+		{Name: "note", Type: arrow.BinaryTypes.String, Nullable: true},
+		{Name: "place", Type: place, Nullable: true},
+	}
+	dir := t.TempDir()
+	for file := range 2 {
+		n := rows / 2
+		put(t, filepath.Join(dir, fmt.Sprintf("%d.parquet", file)), fields, n, func(i int) string {
+			id := file*n + i
+			geo := fmt.Sprintf(`{"lat": %d.5, "near": ["n%d", null]}`, id%90, id%11)
+			if id%5 == 0 {
+				geo = "null"
+			}
+			place := fmt.Sprintf(`{"city": "city %d", "geo": %s}`, id%37, geo)
+			if id%7 == 0 {
+				place = "null"
+			}
+			note := "null"
+			if id%3 > 0 {
+				note = fmt.Sprintf(`"a note on %d, which is as long as notes are"`, id)
+			}
+			return fmt.Sprintf(`"id": %d, "signed_up": "20%02d-03-04T05:06:07Z", "visits": %d, "amount": %d.25, "country": "%s", "email": "a%d@example.org", "phone": "+351 9%08d", "note": %s, "place": %s`,
+				id, 10+id%14, id%997, id%400, []string{"PT", "US", "ES"}[id%3], id, id, note, place)
+		})
+	}
+	return filepath.Join(dir, "*.parquet")
+}
+
+// randomStages makes one to three stages of random operators over customers, with structs
+// or without. The column id stays, so that rows differ.
+func randomStages(r *rand.Rand, structs bool) string {
 	filters := []string{
 		"amount > 30.0", "visits % 3 != 0", "country != \"US\"", "isNull(note) || size(note) > 35", "amount * 2.0 < 500.0 && visits > 10",
 		"email.contains(\"a\")", "id % 7 != 3", "signed_up > timestamp(\"2017-01-01T00:00:00Z\")", "amount > 1e9 || id < 6000",
@@ -60,7 +103,9 @@ func randomStages(r *rand.Rand) string {
 	others := []string{
 		"cast: { visits: int64, amount: { to: float32, on_fail: \"null\" } }", "cast: { visits: { to: int8, on_fail: \"null\" } }",
 		"fill_null: { note: none }", "sample: { fraction: 0.7, seed: 3 }", "sample: 0.4", "assert: { expr: \"visits % 5 != 1\", on_fail: drop }", "assert: \"amount >= 0.0\"",
+		"assert: { expr: \"id % 101 != 7\", on_fail: dead_letter }", "cast: { amount: 'decimal(9,1)' }",
 	}
+	places := []string{"unnest: [place]", "flatten: [place]", "flatten: { columns: [place], separator: '.' }", "fill_null: { note: '?' }\n      - unnest: [place]\n      - flatten: [geo]"}
 	masks := []string{"email, method: sha256", "phone, method: keep_last, n: 4", "note, method: sha256", "note, method: keep_last, n: 36, with: x"}
 	var b strings.Builder
 	for s := range 1 + r.IntN(3) {
@@ -83,6 +128,12 @@ func randomStages(r *rand.Rand) string {
 			case 2:
 				fmt.Fprintf(&b, "      - mask: { column: %s }\n", masks[r.IntN(len(masks))])
 			}
+		}
+		if structs && s == 0 {
+			if r.IntN(2) == 0 {
+				b.WriteString("      - filter: 'isNull(place.city) || place.geo.lat > 12.0'\n")
+			}
+			fmt.Fprintf(&b, "      - %s\n", places[r.IntN(len(places))])
 		}
 	}
 	if r.IntN(2) == 0 {
@@ -131,6 +182,9 @@ func (w way) run(t *testing.T, in, stages string) []string {
 	s := stack.New(t)
 	text := fmt.Sprintf("apiVersion: levada/v1\nname: meta\nsource: { parquet: { uri: %q } }\nstages:\n%ssink:\n  parquet:\n    uri: %q\n%spolicies:\n  max_age: 200ms\n",
 		in, stages, out, w.extra)
+	if strings.Contains(stages, "dead_letter") {
+		text += "  max_dead_rows: 100000\n"
+	}
 	if w.carry != "" {
 		text += "  carry: " + w.carry + "\n"
 	}

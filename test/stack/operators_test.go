@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,11 +30,13 @@ var layouts = map[string]way{
 // A limit gives exactly its number of rows, the first ones of the source, and a sample
 // the same ones, however they travel. So does what changes and drops rows.
 func TestOperators_GiveTheSameRowsHoweverTheyTravel(t *testing.T) {
-	in := stack.Customers(t, 30_000, 3, 4000)
+	in, places := stack.Customers(t, 30_000, 3, 4000), customersWithPlaces(t, 30_000)
 	for name, c := range map[string]struct {
 		stages string
 		rows   int // -1: not known, but not none
 	}{
+		"Unnest":      {"  - name: s\n    transform: [{ unnest: [place] }, { filter: 'isNull(city) || geo.lat > 20.0' }]\n", -1},
+		"Flatten":     {"  - name: r\n    transform: [{ flatten: [place] }]\n  - name: s\n    transform: [{ fill_null: { place_city: nowhere } }, { mask: { column: place_city, method: sha256 } }]\n", 30_000},
 		"Limit":       {"  - name: s\n    transform: [{ limit: 11000 }]\n", 11_000},
 		"LimitFirst":  {"  - name: s\n    transform: [{ drop: [phone] }, { limit: 25001 }, { filter: 'id % 2 == 0' }]\n", 12_501},
 		"LimitLater":  {"  - name: r\n    transform: [{ with: { x: 'visits + 1' } }]\n  - name: s\n    transform: [{ limit: 1 }]\n", 1},
@@ -44,6 +47,10 @@ func TestOperators_GiveTheSameRowsHoweverTheyTravel(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			in := in
+			if strings.Contains(c.stages, "place") {
+				in = places
+			}
 			want := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1, carry: "all"}.run(t, in, c.stages)
 			if c.rows >= 0 {
 				require.Len(t, want, c.rows)
