@@ -7,14 +7,20 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
+	"github.com/apache/arrow-go/v18/arrow/decimal128"
 	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
-// encodedType is the type by which arrow-go encodes a column of a plain type so that
-// Parquet calls it what stored says: with UUID and JSON as logical types and with field
-// ids. What arrow-go does not encode as it is (durations, lists of fixed size with nulls)
-// becomes what Parquet has for it.
+// encodedField is the field by which arrow-go encodes a column so that Parquet calls it
+// what stored says: with its logical types and its field ids.
+func encodedField(plain, stored arrow.Field) arrow.Field {
+	t := annotatedBy(encodedType(plain.Type, stored.Type), stored.Metadata)
+	return arrow.Field{Name: plain.Name, Type: t, Nullable: plain.Nullable, Metadata: stored.Metadata}
+}
+
+// encodedType is the type of such a field. What arrow-go does not encode as it is
+// (durations, lists of fixed size with nulls) becomes what Parquet has for it.
 func encodedType(plain, stored arrow.DataType) arrow.DataType {
 	if x, ok := stored.(arrow.ExtensionType); ok {
 		switch {
@@ -24,12 +30,13 @@ func encodedType(plain, stored arrow.DataType) arrow.DataType {
 			if t, err := extensions.NewJSONType(plain); err == nil {
 				return t
 			}
+		case isVariant(x):
+			if t, err := extensions.NewVariantType(encodedType(plain, x.StorageType())); err == nil {
+				return t
+			}
 		}
 	}
 	stored = unwrapped(stored)
-	field := func(p, s arrow.Field) arrow.Field {
-		return arrow.Field{Name: p.Name, Type: encodedType(p.Type, s.Type), Nullable: p.Nullable, Metadata: s.Metadata}
-	}
 	if plain.ID() == arrow.DURATION {
 		return arrow.PrimitiveTypes.Int64
 	}
@@ -39,9 +46,9 @@ func encodedType(plain, stored arrow.DataType) arrow.DataType {
 			s = p
 		}
 		if plain.ID() == arrow.LARGE_LIST {
-			return arrow.LargeListOfField(field(p, s))
+			return arrow.LargeListOfField(encodedField(p, s))
 		}
-		return arrow.ListOfField(field(p, s))
+		return arrow.ListOfField(encodedField(p, s))
 	}
 	switch p := plain.(type) {
 	case *arrow.MapType:
@@ -49,7 +56,7 @@ func encodedType(plain, stored arrow.DataType) arrow.DataType {
 		if !ok {
 			s = p
 		}
-		m := arrow.MapOfFields(field(p.KeyField(), s.KeyField()), field(p.ItemField(), s.ItemField()))
+		m := arrow.MapOfFields(encodedField(p.KeyField(), s.KeyField()), encodedField(p.ItemField(), s.ItemField()))
 		m.KeysSorted = p.KeysSorted
 		return m
 	case *arrow.StructType:
@@ -59,7 +66,7 @@ func encodedType(plain, stored arrow.DataType) arrow.DataType {
 		}
 		fields := make([]arrow.Field, p.NumFields())
 		for i, fd := range p.Fields() {
-			fields[i] = field(fd, s.Field(i))
+			fields[i] = encodedField(fd, s.Field(i))
 		}
 		return arrow.StructOf(fields...)
 	}
@@ -82,7 +89,7 @@ func elements(t arrow.DataType) arrow.DataType {
 }
 
 // retyped is the data of an array under another type of the same layout, or as a list of
-// another kind. It borrows d; the caller must Release the result.
+// another kind, or of decimals as integers. It borrows d; the caller must Release the result.
 func retyped(mem memory.Allocator, d arrow.ArrayData, to arrow.DataType) (arrow.ArrayData, error) {
 	if fixed, ok := d.DataType().(*arrow.FixedSizeListType); ok {
 		if list, ok := to.(*arrow.ListType); ok {
@@ -92,6 +99,9 @@ func retyped(mem memory.Allocator, d arrow.ArrayData, to arrow.DataType) (arrow.
 	storage := to
 	if x, ok := to.(arrow.ExtensionType); ok {
 		storage = x.StorageType()
+	}
+	if _, decimal := d.DataType().(*arrow.Decimal128Type); decimal && storage.ID() != arrow.DECIMAL128 {
+		return narrowed(mem, d, to, storage)
 	}
 	kinds, ok := storage.(arrow.NestedType)
 	if !ok {
@@ -176,6 +186,40 @@ func listed(mem memory.Allocator, d arrow.ArrayData, width int64, to *arrow.List
 	}
 	defer elements.Release()
 	return array.NewData(to, int(n), []*memory.Buffer{bits, offsets}, []arrow.ArrayData{elements}, nulls, 0), nil
+}
+
+// narrowed makes integers of decimals.
+func narrowed(mem memory.Allocator, d arrow.ArrayData, to, storage arrow.DataType) (arrow.ArrayData, error) {
+	n, off := d.Len(), d.Offset()
+	values, bits := memory.NewResizableBuffer(mem), (*memory.Buffer)(nil)
+	defer values.Release()
+	if valid := d.Buffers()[0]; d.NullN() != 0 && valid != nil {
+		bits = memory.NewResizableBuffer(mem)
+		defer bits.Release()
+		bits.Resize(int(bitutil.BytesForBits(int64(n))))
+		bitutil.CopyBitmap(valid.Bytes(), off, n, bits.Bytes(), 0)
+	}
+	var from []decimal128.Num
+	if n > 0 {
+		from = arrow.Decimal128Traits.CastFromBytes(d.Buffers()[1].Bytes())[off : off+n]
+	}
+	wide := storage.ID() == arrow.INT64
+	values.Resize(n * storage.(arrow.FixedWidthDataType).Bytes()) //nolint:forcetypeassert,errcheck // integers are
+	for i, v := range from {
+		if bits != nil && !bitutil.BitIsSet(bits.Bytes(), i) {
+			v = decimal128.Num{}
+		}
+		whole := int64(v.LowBits())                                                  //nolint:gosec // its bits; compared with the whole on the next line
+		if v != decimal128.FromI64(whole) || !wide && whole != int64(int32(whole)) { //nolint:gosec // to see whether it fits
+			return nil, fmt.Errorf("a value has more digits than %s", d.DataType())
+		}
+		if wide {
+			arrow.Int64Traits.CastFromBytes(values.Bytes())[i] = whole
+		} else {
+			arrow.Int32Traits.CastFromBytes(values.Bytes())[i] = int32(whole) //nolint:gosec // compared above
+		}
+	}
+	return array.NewData(to, n, []*memory.Buffer{bits, values}, nil, d.NullN(), 0), nil
 }
 
 // as is retyped for arrays.

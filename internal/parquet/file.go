@@ -209,8 +209,7 @@ func (f *File) readSchema() error {
 	}
 	fields := make([]arrow.Field, plain.NumFields())
 	for i, fd := range plain.Fields() { // without metadata, such as the field id -1 that arrow-go gives to columns without one
-		fd.Type = bare(fd.Type)
-		fd.Type, _ = f.text(f.fields[i].leaves, fd.Type)
+		fd.Type = bare(f.texts(fd, &r.Manifest.Fields[i]).Type)
 		if stored != nil {
 			if at := stored.FieldIndices(fd.Name); len(at) == 1 {
 				fd.Type = durations(fd.Type, stored.Field(at[0]).Type)
@@ -221,7 +220,7 @@ func (f *File) readSchema() error {
 	f.schema = arrow.NewSchema(fields, nil)
 	original := make([]arrow.Field, len(fields))
 	for i := range fields {
-		original[i] = f.originalOf(i, raw.Field(i), stored)
+		original[i] = f.originalOf(i, raw.Field(i), &r.Manifest.Fields[i], stored)
 	}
 	f.original = arrow.NewSchema(original, &keys)
 	return nil

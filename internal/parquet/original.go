@@ -9,9 +9,8 @@ import (
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/extensions"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-	"github.com/apache/arrow-go/v18/parquet/schema"
+	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
 
 const (
@@ -260,25 +259,6 @@ func durations(plain, stored arrow.DataType) arrow.DataType {
 	return plain
 }
 
-// text is the type of a top-level column that is text by the word of its logical type,
-// JSON or ENUM, which arrow-go takes for bytes.
-func (f *File) text(leaves []int, t arrow.DataType) (arrow.DataType, bool) {
-	if len(leaves) != 1 || t.ID() != arrow.BINARY {
-		return t, false
-	}
-	col := f.meta.Schema.Column(leaves[0])
-	if col.MaxRepetitionLevel() > 0 || len(col.ColumnPath()) != 1 {
-		return t, false
-	}
-	switch col.LogicalType().(type) {
-	case schema.JSONLogicalType:
-		return arrow.BinaryTypes.String, true
-	case schema.EnumLogicalType:
-		return arrow.BinaryTypes.String, false
-	}
-	return t, false
-}
-
 // withoutNoID is metadata without the field id -1, which arrow-go gives to columns that
 // have none.
 func withoutNoID(m arrow.Metadata) arrow.Metadata {
@@ -302,15 +282,10 @@ func withoutNoIDs(t arrow.DataType) arrow.DataType {
 }
 
 // originalOf is what a column is called in the file: its Arrow type as its writer knew it,
-// and its metadata.
-func (f *File) originalOf(i int, raw arrow.Field, stored *arrow.Schema) arrow.Field {
+// and its metadata, with the logical types of its leaves that no Arrow type says.
+func (f *File) originalOf(i int, raw arrow.Field, of *pqarrow.SchemaField, stored *arrow.Schema) arrow.Field {
 	plain := f.schema.Field(i)
-	out := arrow.Field{Name: plain.Name, Type: withoutNoIDs(raw.Type), Nullable: plain.Nullable, Metadata: withoutNoID(raw.Metadata)}
-	if _, json := f.text(f.fields[i].leaves, arrow.BinaryTypes.Binary); json {
-		if t, err := extensions.NewJSONType(arrow.BinaryTypes.String); err == nil {
-			out.Type = t
-		}
-	}
+	out := arrow.Field{Name: plain.Name, Type: withoutNoIDs(withoutVariants(raw.Type)), Nullable: plain.Nullable, Metadata: withoutNoID(raw.Metadata)}
 	if stored != nil {
 		if at := stored.FieldIndices(plain.Name); len(at) == 1 && restores(stored.Field(at[0]).Type, plain.Type) {
 			out.Type = stored.Field(at[0]).Type
@@ -319,7 +294,7 @@ func (f *File) originalOf(i int, raw arrow.Field, stored *arrow.Schema) arrow.Fi
 	if !restores(out.Type, plain.Type) {
 		out.Type = plain.Type
 	}
-	return out
+	return f.annotate(out, of)
 }
 
 // keyValues are the file's own entries beside its schema.

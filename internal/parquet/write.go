@@ -135,10 +135,11 @@ func (w *Writer) store() string {
 				s.Type, s.Metadata = w.o.Stored.Field(at[0]).Type, w.o.Stored.Field(at[0]).Metadata
 			}
 		}
-		fields[i] = arrow.Field{Name: f.Name, Type: encodedType(f.Type, s.Type), Nullable: f.Nullable, Metadata: s.Metadata}
+		fields[i] = encodedField(f, s)
+		s = unannotated(s)
 		s.Type = elements(s.Type)
 		stored[i] = s
-		same = same && s.Metadata.Len() == 0 && arrow.TypeEqual(fields[i].Type, f.Type, arrow.CheckMetadata()) && arrow.TypeEqual(s.Type, elements(f.Type), arrow.CheckMetadata())
+		same = same && fields[i].Metadata.Len() == 0 && arrow.TypeEqual(fields[i].Type, f.Type, arrow.CheckMetadata()) && arrow.TypeEqual(s.Type, elements(f.Type), arrow.CheckMetadata())
 	}
 	var keys arrow.Metadata
 	if w.o.Stored != nil {

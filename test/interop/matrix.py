@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""matrix.py write DIR: writes files of every type in many ways, and for each its runs: prints "file way" a line.
+"""matrix.py write DIR: writes files of every type in many ways, and for each its runs (and those of logical-*.parquet, which lie there): prints "file way" a line.
 matrix.py compare DIR: compares what DIR/file-way holds with DIR/file.parquet: values, types, metadata, the Parquet schema; DuckDB and
 Polars must find the same rows. Prints what it has compared, and fails if anything differs."""
 import collections
@@ -8,9 +8,12 @@ import decimal
 import glob
 import itertools
 import json
+import os
 import re
 import sys
 import uuid
+
+os.environ["POLARS_IMPORT_INTERVAL_AS_STRUCT"] = "1"  # else Polars panics over INTERVAL
 
 import duckdb
 import polars as pl
@@ -99,6 +102,7 @@ def writers():
         yield "codec-" + codec, dict(compression=codec)
     yield "checked", dict(write_page_checksum=True, write_page_index=True)
     yield "noschema", dict(store_schema=False)
+    yield "decimals", dict(store_decimal_as_integer=True)
     flat = dict(use_dictionary=False, version="2.6")
     yield "delta", dict(flat, column_encoding={"i8": "DELTA_BINARY_PACKED", "i32": "DELTA_BINARY_PACKED", "i64": "DELTA_BINARY_PACKED", "str": "DELTA_BYTE_ARRAY",
                                                "lstr": "DELTA_LENGTH_BYTE_ARRAY", "bin": "DELTA_LENGTH_BYTE_ARRAY", "bool": "RLE"})
@@ -109,7 +113,8 @@ def writers():
 # Types that a writer lacks, or reads back as others.
 NOT_DUCKDB = {"fsl_null", "struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "t32s", "t32ms", "t64ns", "dec32", "dec64"}
 NOT_POLARS = {"struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "dec32", "dec64", "map", "fsl", "ts", "t32s", "t32ms", "t64us"}
-PYARROW_ONLY = {"split"}  # the others lack BYTE_STREAM_SPLIT of bytes
+NOT_POLARS |= {"interval", "list_json", "list_interval", "record", "dec_wide", "own_interval", "own_struct"}
+PYARROW_ONLY = {"split", "logical-rare"}  # the others lack BYTE_STREAM_SPLIT of bytes, and BSON, GEOMETRY or VARIANT
 
 
 def write(directory):
@@ -121,12 +126,16 @@ def write(directory):
     plain = t.replace_schema_metadata(None)
     db = duckdb.connect()
     db.register("t", plain.select([c for c in plain.column_names if c not in NOT_DUCKDB and c.split("_")[0] not in NOT_DUCKDB]))
-    db.execute(f"COPY (SELECT * FROM t) TO '{directory}/duckdb.parquet' (FORMAT parquet, ROW_GROUP_SIZE {GROUP})")
+    own = """CASE WHEN row % 7 <> 3 THEN to_days(row::INTEGER % 40) END AS own_interval, CASE WHEN row % 7 <> 3 THEN '10:00:00+02'::TIMETZ END AS own_timetz,
+        ('{"a": ' || row || '}')::JSON AS own_json, gen_random_uuid() AS own_uuid, (row % 9000 / 100)::DECIMAL(4, 2) AS own_decimal4, (row / 100)::DECIMAL(18, 2) AS own_decimal18,
+        ['10:00:00+02'::TIMETZ, NULL] AS own_timetzs, ['{}'::JSON] AS own_jsons, {'i': to_months(row::INTEGER % 9), 'd': (row % 90 / 10)::DECIMAL(3, 1)} AS own_struct"""
+    db.execute(f"COPY (SELECT *, {own} FROM t) TO '{directory}/duckdb.parquet' (FORMAT parquet, ROW_GROUP_SIZE {GROUP})")
     pl.from_arrow(plain.select([c for c in plain.column_names if c not in NOT_POLARS and c.split("_")[0] not in NOT_POLARS])).write_parquet(
         f"{directory}/polars.parquet", row_group_size=GROUP)
     runs = []
-    for i, name in enumerate(names + ["duckdb", "polars"]):
-        whole = name in ("v2.6-p1.0-dict", "v2.6-p2.0-plain", "duckdb", "polars")
+    others = ["duckdb", "polars"] + sorted(os.path.basename(f).removesuffix(".parquet") for f in glob.glob(f"{directory}/logical-*.parquet"))
+    for i, name in enumerate(names + others):
+        whole = name in ("v2.6-p1.0-dict", "v2.6-p2.0-plain") or name in others
         runs += [f"{name} {way}" for way in (WAYS if whole else (WAYS[i % 4],))]
     with open(f"{directory}/runs", "w") as f:
         print("\n".join(runs), file=f)
@@ -154,6 +163,7 @@ def unwrapped(c):
 def parquet_schema(path):
     text = str(pq.ParquetFile(path).schema).split("\n", 1)[1]
     text = re.sub(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)", "", text)  # what the physical type says by itself
+    text = re.sub(r"\b(binary|fixed_len_byte_array\(\d+\))(?= field_id=-?\d+ \w+ \(Decimal)", "bytes", text)  # decimals in bytes become those of a fixed length
     return re.sub(r"required group field_id=-1 \w+ \{", "root {", text, count=1)
 
 
@@ -222,8 +232,9 @@ def compare(directory):
                 failures.append(f"{name} {way}: {e}")
             except Exception as e:
                 failures.append(f"{name} {way}: {check.__name__}: {e!r}"[:500])
-        if name not in ("duckdb", "polars") and (a := parquet_schema(path)) != (b := parquet_schema(files[0])):
+        if (a := parquet_schema(path)) != (b := parquet_schema(files[0])):
             failures.append(f"{name} {way}: the Parquet schema differs: {set(a.splitlines()) ^ set(b.splitlines())}")
+        counts["Parquet schemas"] += 1
     print(f"compared {len(columns())} types, {len(list(writers())) + 2} writers: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
     if failures:
         sys.exit("\n".join(failures))

@@ -12,15 +12,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/levada-data/levada/internal/parquet/parquettest"
 )
 
 // Files of every type that Arrow and Parquet share, as pyarrow (in every version, page
-// version, codec and encoding that it writes), DuckDB and Polars write them, go through on
-// each way that a column can travel. pyarrow finds the same values, types, field and
-// key-value metadata and Parquet schema; DuckDB and Polars the same rows.
+// version, codec and encoding that it writes), DuckDB and Polars write them, and files of
+// every logical type of Parquet, go through on each way that a column can travel. pyarrow
+// finds the same values, types, field and key-value metadata and Parquet schema, logical
+// types included; DuckDB and Polars the same rows.
 func TestTypesOfEachWriterOnEachWay(t *testing.T) {
 	dir := t.TempDir()
 	bin := env(t, "LEVADA_BIN")
+	for name, o := range map[string]parquettest.Options{"logical-dict": {Dictionary: true}, "logical-plain": {}, "logical-rare": {Dictionary: true, Rare: true}} {
+		f, err := os.Create(filepath.Join(dir, name+".parquet"))
+		require.NoError(t, err)
+		o.Rows, o.Group = 11_000, 10_000
+		require.NoError(t, parquettest.Logical(f, o))
+		require.NoError(t, f.Close())
+	}
 	runs := strings.Split(strings.TrimSpace(python(t, "matrix.py", "write", dir)), "\n")
 	require.Greater(t, len(runs), 30)
 	var g errgroup.Group
