@@ -198,8 +198,80 @@ func checkBounds(t testing.TB, data []byte, fs []arrow.Field) {
 				require.Equal(t, lo, stats.EncodeMin(), f.Name)
 				require.Equal(t, hi, stats.EncodeMax(), f.Name)
 			}
+			checkPageIndex(t, r, g, i, col, f.Name)
 		}
 		tbl.Release()
+	}
+}
+
+// checkPageIndex compares the column index of a chunk with the values of its pages, as
+// arrow-go reads both, and returns how many pages it has. Types whose order Go does not have
+// may have none.
+func checkPageIndex(t testing.TB, r *file.Reader, g, i int, col arrow.Array, name string) int {
+	t.Helper()
+	index, err := r.GetPageIndexReader().RowGroup(g)
+	require.NoError(t, err)
+	offsets, err := index.GetOffsetIndex(i)
+	require.NoError(t, err)
+	columns, err := index.GetColumnIndex(i)
+	require.NoError(t, err)
+	require.NotNil(t, columns, "%s has no column index", name)
+	locations := offsets.GetPageLocations()
+	require.Len(t, columns.GetMinValues(), len(locations), name)
+	for p, at := range locations {
+		to := int64(col.Len())
+		if p+1 < len(locations) {
+			to = locations[p+1].FirstRowIndex
+		}
+		page := array.NewSlice(col, at.FirstRowIndex, to)
+		lo, hi, _ := ends(page)
+		require.Equal(t, lo == nil, columns.GetNullPages()[p], name)
+		require.EqualValues(t, page.NullN(), columns.GetNullCounts()[p], name)
+		if lo != nil {
+			require.Equal(t, lo, columns.GetMinValues()[p], "%s, page %d", name, p)
+			require.Equal(t, hi, columns.GetMaxValues()[p], "%s, page %d", name, p)
+		}
+		page.Release()
+	}
+	return len(locations)
+}
+
+// A dictionary column of which some rows are kept has a column index like any other: the
+// bounds of its pages are those of the values that are kept.
+func TestGatheredDictionaryHasAColumnIndex(t *testing.T) {
+	const rows, distinct = 1_300_000, 20_000
+	fs := []arrow.Field{{Name: "number", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "text", Type: arrow.BinaryTypes.String}}
+	numbers, texts := array.NewInt64Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
+	var keep []uint32
+	for i := range rows {
+		v := i / (rows / distinct)
+		texts.Append(fmt.Sprintf("%08d", v))
+		if v%10 == 3 {
+			numbers.AppendNull()
+		} else {
+			numbers.Append(int64(v))
+		}
+		if v%100 > 5 && i%17 > 0 {
+			keep = append(keep, uint32(i))
+		}
+	}
+	b := array.NewRecordBatch(arrow.NewSchema(fs, nil), []arrow.Array{numbers.NewArray(), texts.NewArray()}, rows)
+	s := open(t, write(t, form{codec: compress.Codecs.Snappy, dict: true, limit: 8 << 20, group: rows}, b))
+	var out bytes.Buffer
+	w := stitch.NewWriter(&out, layout(t, stitch.Options{}, fs...))
+	g := all(s, 0, fs)
+	g.Keep, g.Rows = keep, int64(len(keep))
+	require.NoError(t, w.Append(t.Context(), g))
+	_, err := w.Close()
+	require.NoError(t, err)
+	checkBounds(t, out.Bytes(), fs)
+	r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
+	require.NoError(t, err)
+	for i, f := range fs {
+		md, err := r.MetaData().RowGroup(0).ColumnChunk(i)
+		require.NoError(t, err)
+		require.True(t, md.HasDictionaryPage(), f.Name)
+		require.Greater(t, checkPageIndex(t, r, 0, i, take(t, b.Column(i), keep), f.Name), 1, "%s has one page", f.Name)
 	}
 }
 

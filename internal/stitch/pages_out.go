@@ -29,6 +29,7 @@ type pageWriter struct {
 	dictIn *pageReader // whose dictionary it is
 	used   []byte      // for each value of the dictionary: 1 when it is kept
 	place  []uint32    // and its index among those that are
+	inPage []byte      // likewise: 1 when the page has it
 	width  int         // bits of an index
 	ends   []pageEnd   // of pages of indexes, which wait for the dictionary
 
@@ -70,7 +71,7 @@ func (w *pageWriter) begin(l *Layout, buf *bytes.Buffer, e *element, maxDef int)
 	}
 	*w = pageWriter{
 		l: l, buf: buf, codec: l.codec, phys: e.phys, maxDef: maxDef, order: orderOf(e), def: w.def[:0], vals: w.vals[:0], bools: w.bools[:0], idx: w.idx[:0],
-		used: w.used[:0], place: w.place[:0], ends: w.ends[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
+		used: w.used[:0], place: w.place[:0], inPage: w.inPage[:0], ends: w.ends[:0], current: w.current, all: w.all, page: w.page, packed: w.packed, zstd: w.zstd,
 	}
 	w.current.reset()
 	w.all.reset()
@@ -111,16 +112,20 @@ func (w *pageWriter) settle() error {
 		w.isDict = false // pages of nulls need none
 		defer func() { w.isDict = true }()
 	}
-	if int(used) < in.dictN {
-		for i, x := range w.idx {
-			w.idx[i] = w.place[x]
-		}
+	all := int(used) == in.dictN
+	if !all {
 		w.width = bits.Len(uint(max(used, 2) - 1))
 	}
 	idx, def := w.idx, w.def
 	from := pageEnd{}
 	for _, to := range w.ends {
 		w.rows, w.idx, w.def = to.rows-from.rows, idx[from.indexes:to.indexes], nil
+		w.boundIndexes()
+		if !all {
+			for i, x := range w.idx {
+				w.idx[i] = w.place[x]
+			}
+		}
 		if len(def) > 0 {
 			w.def = def[from.rows:to.rows]
 		}
@@ -130,7 +135,36 @@ func (w *pageWriter) settle() error {
 		from = to
 	}
 	w.rows, w.idx, w.def, w.ends = 0, idx[:0], def[:0], w.ends[:0]
+	w.current.reset()
 	return nil
+}
+
+// boundIndexes makes the page's bounds those of the values that its indexes, into the whole
+// dictionary, stand for.
+func (w *pageWriter) boundIndexes() {
+	w.current.reset()
+	if w.order == noOrder {
+		return
+	}
+	in := w.dictIn
+	w.inPage = sized(w.inPage, in.dictN)
+	clear(w.inPage)
+	for _, x := range w.idx {
+		w.inPage[x] = 1
+	}
+	rest, size := in.dict, in.width()
+	for _, there := range w.inPage {
+		v := rest[:size]
+		if w.phys == physBytes {
+			n := 4 + int(binary.LittleEndian.Uint32(rest))
+			v, rest = rest[4:n], rest[n:]
+		} else {
+			rest = rest[size:]
+		}
+		if there != 0 {
+			w.current.join(v, v, w.order)
+		}
+	}
 }
 
 // putDictionary writes a dictionary of the n values that are used.
@@ -400,12 +434,8 @@ func (w *pageWriter) write(kind int64, part int16, p []byte, numbers ...int64) (
 	return int64(len(e.b) + len(packed)), nil
 }
 
-// bound notes the bounds of the page, which are those of plain values.
+// bound notes the bounds of the page.
 func (w *pageWriter) bound(null bool) {
-	if w.isDict {
-		w.noIndex = true // its values are not looked at
-		return
-	}
 	lo, hi := w.current.known(w.order)
 	switch {
 	case null:
@@ -464,9 +494,6 @@ func (w *pageWriter) finish() (outChunk, error) {
 	if err := w.flush(); err != nil {
 		return outChunk{}, err
 	}
-	if w.dictIn != nil {
-		w.boundUsed()
-	}
 	var c outChunk
 	c.phys, c.codec, c.values = w.phys, w.codec, w.total
 	c.encodings = []int64{encPlain, encRLE}
@@ -486,26 +513,6 @@ func (w *pageWriter) finish() (outChunk, error) {
 		c.columns = w.columnIndex()
 	}
 	return c, nil
-}
-
-// boundUsed widens the chunk's bounds to the values of the dictionary that are kept.
-func (w *pageWriter) boundUsed() {
-	if w.order == noOrder {
-		return
-	}
-	rest, size := w.dictIn.dict, w.dictIn.width()
-	for _, used := range w.used {
-		v := rest[:size]
-		if w.phys == physBytes {
-			n := 4 + int(binary.LittleEndian.Uint32(rest))
-			v, rest = rest[4:n], rest[n:]
-		} else {
-			rest = rest[size:]
-		}
-		if used != 0 {
-			w.all.join(v, v, w.order)
-		}
-	}
 }
 
 // columnIndex encodes the ColumnIndex of the pages.
