@@ -49,6 +49,8 @@ type Chunk struct {
 	Def, Rep  int     // the highest levels, of nulls and of lists; 0: its pages have none
 	Encodings []int64 // of its pages and levels; nil: not said
 	Kinds     []Kind  // of its pages; nil: not said
+	Width     int     // bytes of a plain value; 0: not said
+	Strings   bool    // each value has its length before it: a dictionary's are counted
 }
 
 // Kind is a kind of page in an encoding, both as the format numbers them. Writers mix the
@@ -65,6 +67,7 @@ type Walker struct {
 	sum    uint32
 	begin  []byte // the first bytes of what is packed in the body
 	level  []byte // the levels of a page of version 2, those of lists first
+	words  []byte // the body of a dictionary of strings, for which it is small enough
 	at     int64  // bytes that have come
 	values int64  // of the data pages whose header has come
 	dict   bool
@@ -100,6 +103,9 @@ func (w *Walker) Write(p []byte) error {
 				w.sum = crc32.Update(w.sum, crc32.IEEETable, p[:n])
 			}
 			w.beginning(p[:n])
+			if w.counts() {
+				w.words = append(w.words, p[:n]...)
+			}
 			w.at += n
 			w.left -= n
 			p = p[n:]
@@ -150,7 +156,7 @@ func (w *Walker) header(p []byte) []byte {
 		w.err = err
 		return nil
 	}
-	w.inBody, w.left, w.sum, w.begin, w.level = true, h.packed, 0, w.begin[:0], w.level[:0]
+	w.inBody, w.left, w.sum, w.begin, w.level, w.words = true, h.packed, 0, w.begin[:0], w.level[:0], nil
 	rest := p[n-before:]
 	if w.left == 0 {
 		w.endBody()
@@ -173,6 +179,12 @@ func (w *Walker) endBody() {
 	}
 	if n, ok := w.unpacks(); ok && n != w.h.unpacked-w.h.plain() {
 		w.fail("a page that says that it unpacks to %d bytes unpacks to %d", w.h.unpacked-w.h.plain(), n)
+		return
+	}
+	if w.counts() {
+		if err := w.checkWords(); err != nil {
+			w.err = err
+		}
 	}
 }
 
@@ -239,6 +251,7 @@ func (w *Walker) check() error {
 			return damaged("its dictionary is none")
 		}
 		w.dict = true
+		return w.entries()
 	case kindData, kindDataV2:
 		if h.values < 0 || h.values > w.c.Values-w.values {
 			return damaged("its pages have more than %d values", w.c.Values)
@@ -251,10 +264,8 @@ func (w *Walker) check() error {
 			return damaged("a page refers to a dictionary that is not there")
 		}
 		return w.levels()
-	default:
-		return damaged("a page is of kind %d", h.kind)
 	}
-	return nil
+	return damaged("a page is of kind %d", h.kind)
 }
 
 // levels checks what a data page says of its levels.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"github.com/levada-data/levada/internal/pages"
@@ -35,6 +36,12 @@ func (f *File) checked(g int, leaves []int) ([]*checkedChunk, error) {
 		c := pages.Chunk{
 			Bytes: col.TotalCompressedSize(), Values: col.NumValues(), Codec: int64(col.Compression()),
 			Def: int(descr.MaxDefinitionLevel()), Rep: int(descr.MaxRepetitionLevel()),
+		}
+		switch t := descr.PhysicalType(); t {
+		case arrowparquet.Types.Int32, arrowparquet.Types.Int64, arrowparquet.Types.Int96, arrowparquet.Types.Float, arrowparquet.Types.Double:
+			c.Width = t.ByteSize()
+		case arrowparquet.Types.FixedLenByteArray:
+			c.Width = max(descr.TypeLength(), 0)
 		}
 		for _, e := range col.Encodings() {
 			c.Encodings = append(c.Encodings, int64(e))

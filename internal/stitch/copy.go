@@ -75,11 +75,27 @@ func follow(chunks []copied, b []byte) ([]copied, error) {
 	return chunks, nil
 }
 
-// pagesOf is what the footer says of a chunk's pages.
-func (s *Source) pagesOf(c *chunk, def, rep int) pages.Chunk {
+// pagesOf is what the footer says of the pages of a leaf's chunk.
+func (s *Source) pagesOf(c *chunk, e *element, def, rep int) pages.Chunk {
 	p := pages.Chunk{Bytes: c.span().n, Values: c.values, Codec: c.codec, Def: def, Rep: rep, Encodings: c.encodings}
 	p.Kinds, _ = kindsOf(c.encStats)
+	p.Width = plainWidth(e)
 	return p
+}
+
+// plainWidth is how many bytes a plain value of an element has; 0 when they differ.
+func plainWidth(e *element) int {
+	switch e.phys {
+	case physInt32, physFloat:
+		return 4
+	case physInt64, physDouble:
+		return 8
+	case physInt96:
+		return 12
+	case physFixed:
+		return int(max(e.length, 0))
+	}
+	return 0
 }
 
 // kindsOf reads a list of PageEncodingStats.

@@ -40,6 +40,7 @@ type pageReader struct {
 
 	codec  int64
 	phys   int64
+	size   int // bytes of a plain value; 0: they differ
 	length int // of physFixed
 	maxDef int
 
@@ -78,8 +79,8 @@ func (r *pageReader) close() {
 func (r *pageReader) open(s *Source, c *chunk, e *element, maxDef int) {
 	sp := c.span()
 	r.src, r.at, r.end, r.window = s, sp.at, sp.end(), nil
-	r.walk = pages.NewWalker(s.pagesOf(c, maxDef, 0))
-	r.codec, r.phys, r.length, r.maxDef = c.codec, e.phys, int(max(e.length, 0)), maxDef
+	r.walk = pages.NewWalker(s.pagesOf(c, e, maxDef, 0))
+	r.codec, r.phys, r.size, r.length, r.maxDef = c.codec, e.phys, plainWidth(e), int(max(e.length, 0)), maxDef
 	r.dict, r.dictN, r.dictPage, r.wordsAt, r.begun = nil, 0, nil, r.wordsAt[:0], false
 	r.rows, r.values = 0, 0
 }
@@ -297,17 +298,7 @@ func (r *pageReader) entries(n int64) (int, error) {
 }
 
 // width is the bytes of a plain value; 0 when they have no common one.
-func (r *pageReader) width() int {
-	switch r.phys {
-	case physInt32, physFloat:
-		return 4
-	case physInt64, physDouble:
-		return 8
-	case physFixed:
-		return r.length
-	}
-	return 0
-}
+func (r *pageReader) width() int { return r.size }
 
 // dataPage reads a data page.
 func (r *pageReader) dataPage(h *pageHeader, body []byte, name string) error {

@@ -298,8 +298,10 @@ func (w *Writer) emit(ctx context.Context, rows int64, plans []plan) (err error)
 			}
 			infos[leaf].move(w.at + run.n - sp.at)
 			if sp.n > 0 {
-				walk := pages.NewWalker(p.source.pagesOf(&infos[leaf].chunk, lf.maxDef, lf.maxRep))
-				run.chunks = append(run.chunks, copied{sp, p.group, p.column, walk})
+				e := &p.source.meta.elements[lf.elem]
+				all := p.source.pagesOf(&infos[leaf].chunk, e, lf.maxDef, lf.maxRep)
+				all.Strings = e.phys == physBytes // nobody else looks into its dictionary
+				run.chunks = append(run.chunks, copied{sp, p.group, p.column, pages.NewWalker(all)})
 				run.source = p.source
 			}
 			run.n += sp.n
