@@ -90,6 +90,14 @@ func lowerScale(x decimal128.Num, n int32, towards int) decimal128.Num {
 	if n == 0 {
 		return x
 	}
+	if v, ok := asInt(x); ok && n <= 18 {
+		p := int64(powers[n].LowBits()) //nolint:gosec // it fits
+		q, r := v/p, v%p
+		if towards == 0 && (2*r >= p || 2*r <= -p) || towards == -1 && r < 0 || towards == 1 && r > 0 {
+			q += int64(x.Sign())
+		}
+		return decimal128.FromI64(q)
+	}
 	q, r := new(big.Int).QuoRem(x.BigInt(), powers[n].BigInt(), new(big.Int))
 	away := false
 	switch towards {
@@ -104,6 +112,26 @@ func lowerScale(x decimal128.Num, n int32, towards int) decimal128.Num {
 		q.Add(q, big.NewInt(int64(x.Sign())))
 	}
 	return decimal128.FromBigInt(q)
+}
+
+// nearestDouble is the double nearest to a decimal, which is the one that the same digits
+// are in an expression: arrow's ToFloat64 is off by a bit for 0.0009.
+func nearestDouble(x decimal128.Num, scale int32) float64 {
+	const exact = 1 << 53 // up to here, and up to 10 to the 22nd, a double has every digit
+	if v, ok := asInt(x); ok && v >= -exact && v <= exact && scale <= 22 {
+		return float64(v) / math.Pow10(int(scale))
+	}
+	f, err := strconv.ParseFloat(x.ToString(scale), 64)
+	if err != nil {
+		return x.ToFloat64(scale) // 38 digits are no text that cannot be read
+	}
+	return f
+}
+
+// asInt is a number of 64 bits as one: big.Int takes over ten times as long.
+func asInt(x decimal128.Num) (int64, bool) {
+	v := int64(x.LowBits()) //nolint:gosec // compared beside
+	return v, x.HighBits() == v>>63
 }
 
 // rescale brings a decimal to another scale, rounding half away from zero; false if it has
@@ -126,9 +154,9 @@ func bigDecimal(x *big.Int) (decimal128.Num, bool) {
 
 // multiply multiplies; false if the product has more than 38 digits.
 func multiply(x, y decimal128.Num) (decimal128.Num, bool) {
-	small := func(n decimal128.Num) bool { return n.HighBits() == int64(n.LowBits())>>63 } //nolint:gosec // the sign
-	if small(x) && small(y) {
-		a, b := int64(x.LowBits()), int64(y.LowBits())     //nolint:gosec // it is one
+	a, okX := asInt(x)
+	b, okY := asInt(y)
+	if okX && okY {
 		hi, lo := bits.Mul64(uint64(a), uint64(b))         //nolint:gosec // two's complement
 		p := decimal128.New(int64(hi)-a>>63&b-b>>63&a, lo) //nolint:gosec // of the product
 		return p, fits38(p)
@@ -138,6 +166,23 @@ func multiply(x, y decimal128.Num) (decimal128.Num, bool) {
 
 // divide divides, with a scale of its own; half away from zero.
 func divide(x decimal128.Num, sx int32, y decimal128.Num, sy, scale int32) (decimal128.Num, bool) {
+	a, okX := asInt(x.Abs())
+	b, okY := asInt(y.Abs())
+	if e := scale + sy - sx; okX && okY && e >= 0 && e <= 18 {
+		hi, lo := bits.Mul64(uint64(a), powers[e].LowBits()) //nolint:gosec // positive
+		d := uint64(b)                                       //nolint:gosec // positive
+		if hi < d {
+			q, r := bits.Div64(hi, lo, d)
+			n := decimal128.FromU64(q)
+			if r >= d-r {
+				n = n.Add(decimal128.FromU64(1))
+			}
+			if x.Sign() != y.Sign() {
+				n = n.Negate()
+			}
+			return n, true
+		}
+	}
 	n := new(big.Int).Mul(x.BigInt(), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(0, scale+sy-sx))), nil))
 	d := new(big.Int).Mul(y.BigInt(), new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(max(0, sx-sy-scale))), nil))
 	q, r := new(big.Int).QuoRem(n, d, new(big.Int))
@@ -172,7 +217,7 @@ func (v *vector) decimalAt(i int) decimal128.Num {
 // doubleAt reads element i of a vector of decimals of the scale, or of ints, as a double.
 func (v *vector) doubleAt(i int, scale int32) float64 {
 	if v.decimals != nil {
-		return v.decimals[i].ToFloat64(scale)
+		return nearestDouble(v.decimals[i], scale)
 	}
 	return float64(v.ints[i])
 }
@@ -328,9 +373,10 @@ func decimalSignatures(tree string) []signature {
 func remainder(x decimal128.Num, raiseX int32, y decimal128.Num, raiseY int32) decimal128.Num {
 	a, okX := raise(x, raiseX)
 	b, okY := raise(y, raiseY)
-	small := func(n decimal128.Num) bool { return n.HighBits() == int64(n.LowBits())>>63 } //nolint:gosec // the sign
-	if okX && okY && small(a) && small(b) {
-		return decimal128.FromI64(int64(a.LowBits()) % int64(b.LowBits())) //nolint:gosec // they are ints
+	v, smallX := asInt(a)
+	w, smallY := asInt(b)
+	if okX && okY && smallX && smallY {
+		return decimal128.FromI64(v % w)
 	}
 	m := new(big.Int).Mul(x.BigInt(), powers[raiseX].BigInt())
 	return decimal128.FromBigInt(m.Rem(m, new(big.Int).Mul(y.BigInt(), powers[raiseY].BigInt())))
@@ -429,7 +475,7 @@ func widenDecimals(scale int32) kernel {
 	return func(f *frame, out *vector, live *mask, args []*vector) {
 		for i, x := range args[0].decimals[:f.n] {
 			if live.has(i) {
-				out.floats[i] = x.ToFloat64(scale)
+				out.floats[i] = nearestDouble(x, scale)
 			}
 		}
 	}

@@ -315,7 +315,7 @@ func TestEveryFunctionIsMeasured(t *testing.T) {
 	}
 }
 
-// functionBatch is benchBatch with a struct and a list.
+// functionBatch is benchBatch with a struct, a list, a decimal and a map.
 func functionBatch() arrow.RecordBatch {
 	base := benchBatch(memory.DefaultAllocator)
 	defer base.Release()
@@ -336,8 +336,27 @@ func functionBatch() arrow.RecordBatch {
 	defer data.Release()
 	structs := array.MakeFromData(data)
 	defer structs.Release()
-	fields := append(base.Schema().Fields(), arrow.Field{Name: "place", Type: place}, arrow.Field{Name: "scores", Type: lists.DataType()})
-	return array.NewRecordBatch(arrow.NewSchema(fields, nil), append(base.Columns()[:base.NumCols():base.NumCols()], structs, lists), base.NumRows())
+	money := &arrow.Decimal128Type{Precision: 10, Scale: 2}
+	costs := array.NewDecimal128Builder(memory.DefaultAllocator, money)
+	defer costs.Release()
+	maps := array.NewMapBuilder(memory.DefaultAllocator, arrow.BinaryTypes.String, arrow.PrimitiveTypes.Int64, false)
+	defer maps.Release()
+	for i := range visits.Len() {
+		costs.Append(decimal128.FromI64(visits.Value(i) * 101))
+		maps.Append(true)
+		for j := range 4 {
+			maps.KeyBuilder().(*array.StringBuilder).Append(strconv.Itoa((i + j) % 8))
+			maps.ItemBuilder().(*array.Int64Builder).Append(visits.Value(i))
+		}
+	}
+	cost, labels := costs.NewArray(), maps.NewArray()
+	defer cost.Release()
+	defer labels.Release()
+	fields := append(
+		base.Schema().Fields(), arrow.Field{Name: "place", Type: place}, arrow.Field{Name: "scores", Type: lists.DataType()},
+		arrow.Field{Name: "cost", Type: money}, arrow.Field{Name: "labels", Type: labels.DataType()},
+	)
+	return array.NewRecordBatch(arrow.NewSchema(fields, nil), append(base.Columns()[:base.NumCols():base.NumCols()], structs, lists, cost, labels), base.NumRows())
 }
 
 // BenchmarkFunctions reports, for each function, nanoseconds a row and how many times those
@@ -381,6 +400,31 @@ func BenchmarkFunctions(b *testing.B) {
 			ours := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(n)
 			b.ReportMetric(ours, "ns/row")
 			b.ReportMetric(ours/plain, "x-loop")
+		})
+	}
+}
+
+// BenchmarkKinds is of functions with operands of other kinds than BenchmarkFunctions has:
+// decimals, and lists and maps of which not all is constant.
+func BenchmarkKinds(b *testing.B) {
+	batch := functionBatch()
+	defer batch.Release()
+	for _, src := range []string{
+		"cost + 1", "cost * cost", "cost / 3", "cost % 7", "-cost", "cost > 20", "cost > 20.5", "round(cost, 1)", "round(cost, -1)", "trunc(cost)", "sign(cost)", "sqrt(cost)",
+		"min(cost, 500)", "coalesce(cost, 0)", "active ? cost : 0", "cost in [1, 2, 3]", "cost in [cost, 3]",
+		"visits in [7, visits, 3]", "visits in [amount, 3]", "visits in scores", "'3' in labels", "labels['3']", "round(visits, -2)",
+	} {
+		p, err := expr.Compile(src, batch.Schema())
+		require.NoError(b, err)
+		b.Run(src, func(b *testing.B) {
+			for b.Loop() {
+				a, _, err := p.Eval(b.Context(), memory.DefaultAllocator, batch)
+				if err != nil {
+					b.Fatal(err)
+				}
+				a.Release()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(batch.NumRows()), "ns/row")
 		})
 	}
 }

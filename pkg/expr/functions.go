@@ -279,7 +279,7 @@ func functions() []function {
 		},
 		{
 			name: "double", form: "double(a)", in: inCasts,
-			doc:   "An int as the nearest double; a text in decimal notation, with an optional exponent, or NaN, Infinity, -Infinity.",
+			doc:   "An int or a decimal as the nearest double; a text in decimal notation, with an optional exponent, or NaN, Infinity, -Infinity.",
 			fails: "when the text is anything else, or too large for a double",
 			signatures: []signature{
 				{args: kinds(kindDouble), result: kindDouble, identity: true},
