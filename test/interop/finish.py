@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """finish.py write FILE: writes rows of all the types that a sink's finish is about.
-finish.py check FILE DIR KIND: fails unless pyarrow and DuckDB find FILE's rows in the files of DIR, and what KIND
-asked for: encoded, bloom, sorted or summed."""
+finish.py check FILE DIR KIND SHARE: fails unless pyarrow, DuckDB, Polars and DataFusion find FILE's rows, or the share of them
+with id % 10 < SHARE, in the files of DIR, and what KIND asked for: encoded, bloom, sorted or summed. The latter two also by filters, for which
+they leave out row groups and pages by statistics, page index and bloom filters. Prints what it has compared."""
+import collections
 import datetime
 import glob
 import os
 import random
 import sys
 
+import datafusion
 import duckdb
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -100,20 +104,56 @@ def summed(files):
                 os.remove(bad)
 
 
-def check(source, directory, kind):
+FILTERS = ("id = 1234", "id >= 5000 and id < 5100", "country = 'PT'", "country = 'nowhere'", "email = 'p7919@example.org'", "email = 'nobody@example.org'",
+           "price > 990", "rate < 0.01", "country is null", "day = date '2001-03-01'")
+
+
+def others(want, files, counts):
+    """Polars and DataFusion find the same rows, whole and by filters that statistics, page indexes and bloom filters serve."""
+    table = pl.from_arrow(want)
+    got = pl.scan_parquet(files).select(want.column_names)
+    assert got.collect().sort("id").equals(table.sort("id")), "Polars finds other rows"
+    counts["files by Polars"] += len(files)
+    session = datafusion.SessionContext(datafusion.SessionConfig({
+        "datafusion.execution.parquet.pushdown_filters": "true", "datafusion.execution.parquet.bloom_filter_on_read": "true",
+        "datafusion.execution.parquet.enable_page_index": "true", "datafusion.execution.parquet.pruning": "true"}))
+    session.register_parquet("got", os.path.dirname(files[0]) + "/")
+    names = ", ".join(f'"{n}"' for n in want.column_names)
+    rows = pa.Table.from_batches(session.sql(f"select {names} from got").collect()).cast(want.schema).sort_by("id")
+    for name in want.column_names:
+        assert rows[name].combine_chunks().equals(want[name].combine_chunks()), f"DataFusion: {name}"
+    counts["files by DataFusion"] += len(files)
+    for where in FILTERS:
+        ids = duckdb.sql(f"select list(id order by id) from want where {where}").fetchall()[0][0] or []
+        for who, found in (
+            ("Polars", pl.SQLContext(got=got).execute(f"select id from got where {where}").collect()["id"].sort().to_list()),
+            ("DataFusion", pa.Table.from_batches(session.sql(f"select id from got where {where}").collect(), pa.schema([("id", pa.int64())]))["id"].to_pylist()),
+            ("DuckDB", [r[0] for r in duckdb.sql(f"select id from read_parquet({files}) where {where}").fetchall()]),
+        ):
+            assert sorted(found) == ids, f"{who}: {where}: {len(found)} rows of {len(ids)}"
+            counts["filters"] += 1
+
+
+def check(source, directory, kind, share):
     files = sorted(glob.glob(directory + "/*.parquet"))
     assert files
-    want = pq.read_table(source)
+    counts = collections.Counter()
+    whole = pq.read_table(source)
+    want = whole.filter(pa.array([i % 10 < int(share) for i in whole["id"].to_pylist()]))
     got = pa.concat_tables(pq.ParquetFile(f).read() for f in files).sort_by("id").select(want.column_names)
     for name in want.column_names:
         assert got[name].combine_chunks().equals(want[name].combine_chunks()), name
+    counts["values by pyarrow"] += want.num_rows * want.num_columns
     names = ", ".join(f'"{n}"' for n in want.column_names)
-    both = " intersect all ".join(f"select {names} from read_parquet('{p}')" for p in (source, directory + "/*.parquet"))
+    both = " intersect all ".join(f"select {names} from {p}" for p in ("want", f"read_parquet({files})"))
     assert duckdb.sql(f"select count(*) from ({both})").fetchall()[0][0] == want.num_rows
+    counts["rows by DuckDB"] += want.num_rows
+    others(want, files, counts)
     {"encoded": encoded, "bloom": bloom, "sorted": sorted_, "summed": summed}[kind](files)
+    print(f"compared {kind}, {share} of 10 rows: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
 
 
 if sys.argv[1] == "write":
     write(sys.argv[2])
 else:
-    check(*sys.argv[2:5])
+    check(*sys.argv[2:6])
