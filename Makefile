@@ -13,7 +13,10 @@ TOOL      := go tool -modfile=tools.mod
 KUBETOOL  := go tool -modfile=deployments/ci/kubernetes.mod
 NATSTOOL  := go tool -modfile=deployments/ci/nats.mod
 # Like go test, but it counts and names the tests that the machine could not run.
-TESTS     := $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --
+# What tests have counted they log as "counted: ...": it is printed when they have passed.
+COUNTS     = $(CACHE)/$@.json
+TESTS      = @mkdir -p $(CACHE) && $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --jsonfile $(COUNTS) --
+COUNTED    = @sed -nE 's/.*"Output":" *[a-z0-9_]+_test\.go:[0-9]+: counted: (.*)\\n"\}/\1/p' $(COUNTS) | sort
 CACHE     := .cache
 DIST      := dist
 PYTHON    ?= python3
@@ -64,6 +67,7 @@ demo: build ## make a customer table (ROWS, FILES), run the examples over it and
 test: ## run the tests; fetches the Go modules that they need, nothing else
 	go mod download
 	$(TESTS) ./...
+	$(COUNTED)
 
 .PHONY: clean
 clean: ## remove what was built, fetched and generated
@@ -168,6 +172,7 @@ vuln: ## look for known vulnerabilities; needs the Go vulnerability database on 
 race: export CGO_ENABLED = 1
 race: ## run the tests under the race detector; needs a C compiler
 	$(TESTS) -race -vet=off -short ./...
+	$(COUNTED)
 
 # A target compiles and links for longer than it fuzzes, on one processor: so JOBS at once.
 .PHONY: fuzz
@@ -186,11 +191,6 @@ chaos: build $(VENV)/.ready ## kill N processes of a real job at random, replaye
 interop: build $(VENV)/.ready ## read live blocks from Python, and hold expressions against DuckDB
 	LEVADA_BIN=$(CURDIR)/bin/levada LEVADA_PYTHON=$(CURDIR)/$(VENV)/bin/python \
 	  go test -tags interop -count=1 -timeout 10m -v ./test/interop
-
-.PHONY: counts
-counts: ## print what tests of whole tables count: messages of errors, mutants of specs, commands in documents
-	@go test -count=1 -v -run '^(TestMistakes|TestEveryMessage|TestSchemaAgrees|TestTestSchemaAgrees|TestEveryCommandHasATestOrAReason)' \
-	  ./pkg/pipeline ./internal/documents | grep -vE '^(=== |--- PASS|PASS| +--- PASS)'
 
 .PHONY: documents
 documents: build $(VENV)/.ready ## type what the documents say to type; needs jq, b3sum and the tools of NATS

@@ -64,5 +64,5 @@ func TestDictionaryCount(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d flipped counts, each with an error", flips)
+	t.Logf("counted: %d flipped counts of dictionaries, each an error", flips)
 }

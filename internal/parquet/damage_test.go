@@ -122,7 +122,7 @@ func TestFlippedBytes(t *testing.T) {
 				outcomes["read"]++
 				require.Len(t, rows, 300)
 			}
-			t.Log(outcomes)
+			t.Log("counted:", t.Name(), outcomes)
 			require.Positive(t, outcomes["error"])
 		})
 	}

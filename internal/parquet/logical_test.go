@@ -39,7 +39,7 @@ func logicalTypesAreKept(t *testing.T, o parquettest.Options) {
 	before := logicalTypes(t, first)
 	require.Equal(t, before, logicalTypes(t, second))
 	require.Equal(t, before, logicalTypes(t, third))
-	t.Logf("%d columns and leaves keep their logical types", len(before))
+	t.Logf("counted: %d columns and leaves of %s logical types, kept", len(before), map[bool]string{true: "rare", false: "usual"}[o.Rare])
 	require.NotContains(t, string(second), "levada:logical_type", "it is for the plan, not for files")
 
 	want, got := batches(t, mem, first), batches(t, mem, third)

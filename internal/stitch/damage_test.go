@@ -109,7 +109,7 @@ func TestFlippedBytes(t *testing.T) {
 			equal(t, take(t, whole(t, want.Column(at[0]).Data()), keep), whole(t, read(t, out).Column(0).Data()), fs[column].Name)
 		}
 	}
-	t.Log(outcomes)
+	t.Log("counted:", t.Name(), outcomes)
 	require.Positive(t, outcomes["gathered"])
 	require.Positive(t, outcomes["refused"])
 }

@@ -188,7 +188,7 @@ func flip(t *testing.T, sound []byte, codec string, n int) {
 			outcomes[way+": right"]++
 		}
 	}
-	t.Log(n, "flips:", outcomes)
+	t.Log("counted:", t.Name(), n, "flips:", outcomes)
 	require.Positive(t, outcomes["decoded: error"])
 	require.Positive(t, outcomes["decoded: right"])
 }

@@ -41,7 +41,7 @@ func TestEveryMessageHasAGoldenFile(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(all), 70)
-	t.Logf("%d messages, %d golden texts", len(all), len(said))
+	t.Logf("counted: %d messages of specs, %d golden texts", len(all), len(said))
 }
 
 // unreachable are messages for what the libraries beneath do not do.

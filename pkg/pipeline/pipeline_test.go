@@ -88,7 +88,7 @@ func TestMistakesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	messages := 0
-	defer func() { t.Logf("%d wrong specs, %d golden messages", len(files), messages) }()
+	defer func() { t.Logf("counted: %d wrong specs, %d golden messages", len(files), messages) }()
 	for _, path := range files {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			data, err := os.ReadFile(path)
@@ -141,7 +141,7 @@ func TestMistakesInCasesAreNamedWithTheirPlaceAndRemedy(t *testing.T) {
 		wrong, messages = wrong+1, messages+len(errs)
 	}
 	require.Positive(t, wrong)
-	t.Logf("%d wrong files of cases, %d golden messages", wrong, messages)
+	t.Logf("counted: %d wrong files of cases, %d golden messages", wrong, messages)
 }
 
 func golden(t *testing.T, path, got string) {

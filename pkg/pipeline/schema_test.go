@@ -164,7 +164,7 @@ func TestSchemaAgreesWithTheParserOnMutants(t *testing.T) {
 	}
 	require.Greater(t, mutants, 1000)
 	require.Greater(t, good, 100)
-	t.Logf("%d mutants: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
+	t.Logf("counted: %d mutants of specs: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
 }
 
 // mutantsOf makes texts that differ from a good one in one place.
@@ -251,7 +251,7 @@ func TestTestSchemaAgreesWithTheParser(t *testing.T) {
 	}
 	require.Greater(t, mutants, 500)
 	require.Greater(t, good, 100)
-	t.Logf("%d mutants: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
+	t.Logf("counted: %d mutants of files of cases: %d good to both, %d bad to both, %d bad to the parser alone", mutants, good, mutants-good-alone, alone)
 }
 
 // In an editor a variable may stand in the place of any value.
