@@ -1,4 +1,3 @@
-// Package rounds says how often a test of values that are drawn at random draws.
 package rounds
 
 import "testing"
