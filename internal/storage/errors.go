@@ -12,6 +12,8 @@ var (
 	ErrNotExist = errors.New("file does not exist")
 	// ErrExist is wrapped when a name is taken by another file.
 	ErrExist = errors.New("file exists")
+	// ErrNotRegular is wrapped when what is there is a directory, a pipe or a device.
+	ErrNotRegular = errors.New("not a regular file")
 	// ErrNotStaged is wrapped when a token names no staged file (any more).
 	ErrNotStaged = errors.New("staged file does not exist")
 	// ErrFull is wrapped when the device has no room left.
@@ -52,9 +54,9 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // IsPermanent reports that an error does not pass by itself: a full or read-only
-// device, missing rights or credentials, no bucket. A person must act.
+// device, missing rights or credentials, no bucket, no file where one should be. A person must act.
 func IsPermanent(err error) bool {
-	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrChanged} {
+	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrChanged, ErrNotRegular} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -83,6 +85,9 @@ func wrap(op, name string, err error) error {
 		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrFull, err), "free some space and run the same command again: it goes on where it stopped"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
 		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrDenied, err), "give this user the right to write there, or choose another directory"
+		if op == "open" || op == "find" || op == "list" {
+			e.Hint = "give this user the right to read it"
+		}
 	case errors.Is(err, fs.ErrNotExist):
 		e.Err = fmt.Errorf("%w: %w", ErrNotExist, err)
 	case errors.Is(err, fs.ErrExist):

@@ -62,6 +62,7 @@ func TestExpand(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
 	require.NoError(t, os.Symlink(filepath.Join(dir, "a.parquet"), filepath.Join(dir, "link.parquet")))
+	require.NoError(t, os.Symlink(dir, filepath.Join(dir, "deep", "up")))
 	at := func(names ...string) []string {
 		out := make([]string, len(names))
 		for i, n := range names {
@@ -80,7 +81,7 @@ func TestExpand(t *testing.T) {
 		"Glob":              {uris: at("*.parquet"), want: at("a.parquet", "b.parquet")},
 		"GlobDeep":          {uris: at("**/*.parquet"), want: at("_levada/d.parquet", "a.parquet", "b.parquet", "deep/er/c.parquet", "dir.parquet/e.parquet")},
 		"GlobEither":        {uris: at("{a,b}.parquet"), want: at("a.parquet", "b.parquet")},
-		"GlobOfDirectory":   {uris: at("deep/*"), err: "matches no file"},
+		"GlobOfDirectory":   {uris: at("deep/*"), err: "matches no file"}, // a directory and a link to one
 		"EachOnce":          {uris: append(at("a.parquet", "*.parquet", "link.parquet"), dir), want: at("a.parquet", "b.parquet", "deep/er/c.parquet", "dir.parquet/e.parquet")},
 		"MissingFile":       {uris: at("z.parquet"), err: "check the path"},
 		"GlobWithoutMatch":  {uris: at("z*.parquet"), err: "matches no file"},

@@ -15,15 +15,19 @@ import (
 
 // OpenLocal opens a file of the local file system for ranged reads.
 func OpenLocal(path string) (File, error) {
+	// It is asked before it is opened: the opening of a named pipe waits for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, wrap("open", path, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, wrap("open", path, ErrNotRegular)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, wrap("open", path, err)
 	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
-	if err != nil {
+	if info, err = f.Stat(); err != nil {
 		_ = f.Close()
 		return nil, wrap("open", path, err)
 	}
@@ -119,6 +123,9 @@ func expandLocal(ctx context.Context, uri, suffix string) ([]string, error) {
 	files, err := findLocal(ctx, uri, suffix)
 	for i, f := range files {
 		found, err := filepath.EvalSymlinks(f)
+		if errors.Is(err, fs.ErrNotExist) {
+			found, err = f, nil // a link to nothing: who opens it says so, or skips it
+		}
 		if err == nil {
 			found, err = filepath.Abs(found)
 		}
@@ -140,6 +147,11 @@ func findLocal(ctx context.Context, uri, suffix string) ([]string, error) {
 		if err != nil {
 			return nil, &Error{Op: "find", Name: uri, Err: err, Hint: "mend the pattern"}
 		}
+		// To the pattern a link to a directory is a file.
+		files = slices.DeleteFunc(files, func(name string) bool {
+			info, err := os.Stat(name)
+			return err == nil && info.IsDir()
+		})
 		if len(files) == 0 {
 			return nil, noMatch(uri)
 		}

@@ -132,13 +132,13 @@ type inspection struct {
 
 // open opens a file for f. One that cannot be read is left out if the pipeline says so.
 func (i *inspection) open(ctx context.Context, name string, f func(name string, src storage.File, file *parquet.File) error) error {
+	var file *parquet.File
 	src, err := storage.Open(ctx, name, job.S3(i.spec.Source.Parquet.S3))
-	if err != nil {
-		return err
+	if err == nil {
+		file, err = parquet.Open(ctx, src, memory.DefaultAllocator)
 	}
-	file, err := parquet.Open(ctx, src, memory.DefaultAllocator)
 	if err != nil {
-		if parquet.IsDamaged(err) && i.spec.Source.Parquet.OnBadFile == pipeline.BadFileSkip {
+		if isBad(err) && i.spec.Source.Parquet.OnBadFile == pipeline.BadFileSkip {
 			i.Skipped = append(i.Skipped, ledger.PlanSkip{URI: name, Reason: reason(err)})
 			return nil
 		}
@@ -152,6 +152,9 @@ func (i *inspection) open(ctx context.Context, name string, f func(name string, 
 func reason(err error) string {
 	if fe := (*parquet.FileError)(nil); errors.As(err, &fe) && fe.RowGroup < 0 {
 		return fe.Err.Error()
+	}
+	if se := (*storage.Error)(nil); errors.As(err, &se) {
+		return se.Err.Error()
 	}
 	return err.Error()
 }

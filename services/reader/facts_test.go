@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -241,6 +242,32 @@ func TestInspectFilesThatDiffer(t *testing.T) {
 				columns = append(columns, fmt.Sprint(fd.Name, " ", fd.Type, " ", fd.Nullable))
 			}
 			require.Regexp(t, c.want, strings.Join(columns, ", "))
+		})
+	}
+}
+
+// What is named like a file and is none is refused by name, or left out: it is never
+// waited for, as the opening of a pipe would.
+func TestInspectOfWhatIsNoFile(t *testing.T) {
+	for name, place := range map[string]func(path string) error{
+		"not a regular file":  func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"file does not exist": func(path string) error { return os.Symlink("nowhere", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			writeFile(t, dir, "a.parquet", idAndText, 10, 10, row)
+			path := filepath.Join(dir, "b.parquet")
+			require.NoError(t, place(path))
+			_, err := inspect(t, dir, "")
+			require.ErrorContains(t, err, path+": "+name)
+			spec, err := pipeline.Parse("spec.yaml", fmt.Appendf(nil, "apiVersion: levada/v1\nname: test\nsource: { parquet: { uri: %q, on_bad_file: skip } }\nsink: { parquet: { uri: out } }\n", dir))
+			require.NoError(t, err)
+			f, err := Inspect(t.Context(), spec, 1<<20)
+			require.NoError(t, err)
+			require.EqualValues(t, 10, f.Rows)
+			require.Len(t, f.Skipped, 1)
+			require.Equal(t, path, f.Skipped[0].URI)
+			require.Contains(t, f.Skipped[0].Reason, name)
 		})
 	}
 }

@@ -54,7 +54,7 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 
 // isBad reports that it is a file itself that cannot be read.
 func isBad(err error) bool {
-	return parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist)
+	return parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist) || errors.Is(err, storage.ErrNotRegular)
 }
 
 // rows reads a task.
@@ -99,7 +99,7 @@ func (s *parquetSource) rows(ctx context.Context, task uint32, meter *flow.Meter
 // judge tells what no retry mends, a damaged file or a missing right, from what may
 // pass, a store that is throttling or a broken connection.
 func judge(err error) error {
-	if parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist) || storage.IsPermanent(err) {
+	if isBad(err) || storage.IsPermanent(err) {
 		return unreadable(fmt.Errorf("source: %w", err))
 	}
 	return err
