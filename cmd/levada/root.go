@@ -38,10 +38,11 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err := fault.Enable(getenv); err != nil {
 		return &codeError{exitUsage, err}
 	}
-	a := &app{getenv: getenv, stdout: stdout, stderr: stderr}
+	out := &output{to: stdout}
+	a := &app{getenv: getenv, stdout: out, stderr: stderr}
 	root := a.root() //nolint:contextcheck // a verb takes the command's context, which ExecuteContextC sets
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
 	if a.screen != nil {
@@ -49,6 +50,14 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	if err != nil && !a.running {
 		return usagef("%w\nrun '%s --help' for usage", err, cmd.CommandPath())
+	}
+	if lost := out.failed(); lost != nil && (err == nil || errors.Is(err, errTold)) {
+		lost = environmentf("standard output: what was to be printed is lost: %w", lost)
+		if cmd.GroupID != "run" {
+			return lost
+		}
+		// What the command did is done. An exit code that invites to do it again might double it.
+		tell(stderr, lost, colours(stderr, getenv))
 	}
 	return err
 }

@@ -68,7 +68,7 @@ It only listens and reads: no run notices, and the server keeps nothing of it.`,
 }
 
 func (a *app) top(ctx context.Context, flags topFlags) error {
-	out, screen := a.stdout.(*os.File)
+	out, screen := beneath(a.stdout).(*os.File)
 	screen = screen && !flags.once && a.getenv("TERM") != "dumb" && term.IsTerminal(int(out.Fd()))
 	if stderr, ok := a.stderr.(*os.File); screen && ok && term.IsTerminal(int(stderr.Fd())) {
 		a.log = slog.New(slog.DiscardHandler) // its lines would land in the picture; what cannot be read stands in the last
@@ -78,7 +78,7 @@ func (a *app) top(ctx context.Context, flags topFlags) error {
 		return err
 	}
 	defer look.close()
-	style := progress.OptionsFor(a.stdout, a.getenv).Style
+	style := progress.OptionsFor(beneath(a.stdout), a.getenv).Style
 	switch {
 	case flags.once:
 		return a.topOnce(ctx, look, top.New(progress.Style{}), flags.asJSON)
