@@ -190,6 +190,12 @@ func (i *inspection) file(name string, src storage.File, file *parquet.File) err
 			return err
 		}
 	}
+	for _, c := range i.Pipeline.Needed.Fields() {
+		// Not by its place among the others: which of them is meant, nobody has said.
+		if n := len(file.Schema().FieldIndices(c.Name)); n > 1 {
+			return fmt.Errorf("%s: column %q is there %d times: leave it out with source.parquet.columns, or write the file with names of their own", name, c.Name, n)
+		}
+	}
 	at := len(i.Files)
 	id := file.Identity()
 	planned := ledger.PlanFile{URI: name, Size: id.Size, Footer: id.Footer, Rows: file.Rows()}

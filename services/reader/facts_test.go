@@ -192,6 +192,14 @@ func TestInspectRefusesOtherDirectories(t *testing.T) {
 	require.ErrorContains(t, err, `l=2/a.parquet: its directories name column "l", which those of `)
 	_, err = inspectSource(t, fmt.Sprintf("uri: %q, hive: { year: int32 }", filepath.Join(dir, "k=1")), "")
 	require.ErrorContains(t, err, `declares column "year", and no directory is of it`)
+
+	dir = t.TempDir()
+	for _, k := range []string{"a=1/b=2", "b=3/b=4"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, k), 0o755))
+		writeFile(t, dir, k+"/a.parquet", idAndText, 10, 10, row)
+	}
+	_, err = inspectSource(t, fmt.Sprintf("uri: %q, hive: true", dir), "")
+	require.ErrorContains(t, err, `b=3/b=4/a.parquet: two of its directories are of column "b"`)
 }
 
 // What the rules for files that differ make of two files, in words.
@@ -215,7 +223,7 @@ func TestInspectFilesThatDiffer(t *testing.T) {
 		"FirstNull":       {"first", []arrow.Field{field("id", i64, false), field("x", text, true)}, []arrow.Field{field("id", i64, false)}, "^id int64 false, x utf8 true$"},
 		"FirstNotNull":    {"first", []arrow.Field{field("id", i64, false), field("x", text, false)}, []arrow.Field{field("id", i64, false)}, `b.parquet: .*column "x" is missing, and cannot be null`},
 		"FirstNullable":   {"first", []arrow.Field{field("id", i64, false)}, []arrow.Field{field("id", i64, true)}, `column "id" may have nulls, and has none in the first file`},
-		"FirstClash":      {"first", []arrow.Field{field("id", i32, false)}, []arrow.Field{field("id", i64, false)}, `b.parquet: column "id" is int64, and int32 in .*a.parquet`},
+		"FirstClash":      {"first", []arrow.Field{field("id", i32, false)}, []arrow.Field{field("id", i64, false)}, `b.parquet: column "id" is int64, which does not fit the int32 of .*a.parquet: write schema: union`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -270,4 +278,30 @@ func TestInspectOfWhatIsNoFile(t *testing.T) {
 			require.Contains(t, f.Skipped[0].Reason, name)
 		})
 	}
+}
+
+// Two columns of one name are no damage, which a policy could skip: nobody has said which
+// of them is meant.
+func TestInspectRefusesColumnsOfOneName(t *testing.T) {
+	dir := t.TempDir()
+	schema := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "x", Type: arrow.PrimitiveTypes.Int64}, {Name: "x", Type: arrow.PrimitiveTypes.Int64}}, nil)
+	col, _, err := array.FromJSON(memory.DefaultAllocator, arrow.PrimitiveTypes.Int64, strings.NewReader("[1,2,3]"))
+	require.NoError(t, err)
+	defer col.Release()
+	batch := array.NewRecordBatch(schema, []arrow.Array{col, col, col}, 3)
+	defer batch.Release()
+	var out bytes.Buffer
+	w, err := parquet.NewWriter(&out, schema, parquet.WriteOptions{Codec: "none", RowsPerGroup: 10})
+	require.NoError(t, err)
+	require.NoError(t, w.Write(batch))
+	_, err = w.Close()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "b.parquet"), out.Bytes(), 0o644))
+	for _, o := range []string{"", ", schema: union", ", on_bad_file: skip"} {
+		_, err = inspectSource(t, fmt.Sprintf("uri: %q%s", dir, o), "")
+		require.ErrorContains(t, err, `b.parquet: column "x" is there 2 times: leave it out with source.parquet.columns`)
+	}
+	f, err := inspectSource(t, fmt.Sprintf("uri: %q, columns: [id]", dir), "")
+	require.NoError(t, err)
+	require.EqualValues(t, 3, f.Rows)
 }

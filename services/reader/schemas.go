@@ -60,6 +60,10 @@ type clashError struct {
 }
 
 func (e *clashError) Error() string {
+	if _, ok := parquet.Common(e.got, e.want); ok { // the rule is first, and the first one is too narrow
+		return fmt.Sprintf("%s: column %q is %s, which does not fit the %s of %s: write schema: union, or read the files in two runs",
+			e.file, e.column, e.got, e.want, e.other)
+	}
 	return fmt.Sprintf("%s: column %q is %s, and %s in %s: no type holds the values of both without loss: read the files in two runs, or leave the column out with source.parquet.columns",
 		e.file, e.column, e.got, e.want, e.other)
 }
@@ -147,11 +151,13 @@ func hiveColumns(h *pipeline.Hive, names []string) ([]arrow.Field, error) {
 	values := map[string]map[string]bool{}
 	for i, name := range names {
 		pairs := job.HivePairs(name)
-		if i == 0 {
-			for _, p := range pairs {
-				if values[p.Column] != nil {
-					return nil, fmt.Errorf("%s: two of its directories are of column %q: rename one, or write hive: false", name, p.Column)
-				}
+		here := map[string]bool{}
+		for _, p := range pairs {
+			if here[p.Column] {
+				return nil, fmt.Errorf("%s: two of its directories are of column %q: rename one, or write hive: false", name, p.Column)
+			}
+			here[p.Column] = true
+			if i == 0 {
 				order = append(order, p.Column)
 				values[p.Column] = map[string]bool{}
 			}

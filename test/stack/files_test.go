@@ -115,7 +115,7 @@ func TestFilesThatDiffer(t *testing.T) {
 			filepath.Join(dir, "year=2024", "**", "*.parquet"), filepath.Join(dir, "year=2025", "**", "*.parquet"), out), nil)
 		rec := s.Await(t, run)
 		require.Equal(t, flow.StatusFailed, rec.Status)
-		require.Regexp(t, `b\.parquet: column "id" is int64, and int32 in .*a\.parquet: no type holds`, rec.Reason)
+		require.Regexp(t, `b\.parquet: column "id" is int64, which does not fit the int32 of .*a\.parquet`, rec.Reason)
 	})
 }
 
