@@ -60,7 +60,8 @@ func (e *Error) Pretty() string {
 		if e.Path != "" {
 			fmt.Fprintf(&b, "  %s", e.Path)
 		}
-		fmt.Fprintf(&b, "\n%*s |\n%d | %s\n%*s | %s^\n", gutter, "", e.Line, e.source, gutter, "", strings.Repeat(" ", max(e.Column-1, 0)))
+		line, at := around(e.source, max(e.Column-1, 0))
+		fmt.Fprintf(&b, "\n%*s |\n%d | %s\n%*s | %s^\n", gutter, "", e.Line, line, gutter, "", strings.Repeat(" ", at))
 	} else if e.Path != "" {
 		fmt.Fprintf(&b, "  in %s %s\n", e.File, e.Path)
 	}
@@ -68,6 +69,28 @@ func (e *Error) Pretty() string {
 		fmt.Fprintf(&b, "  help: %s\n", e.Hint)
 	}
 	return b.String()
+}
+
+// shown is how many characters of a line an error shows.
+const shown = 200
+
+// around is the part of a line around one of its characters, and where that is in it.
+func around(line string, at int) (string, int) {
+	all := []rune(line)
+	if len(all) <= shown {
+		return line, at
+	}
+	from := max(0, min(at-shown/2, len(all)-shown))
+	to := min(from+shown, len(all))
+	part := string(all[from:to])
+	at -= from
+	if to < len(all) {
+		part += "…"
+	}
+	if from > 0 {
+		part, at = "…"+part, at+1
+	}
+	return part, at
 }
 
 // Errors is everything that is wrong with a spec, in the order of its lines.

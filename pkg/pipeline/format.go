@@ -174,10 +174,7 @@ func (f *formatter) gap(of []*yaml.Node, i, step int) {
 func (f *formatter) value(head, space string, val *yaml.Node, indent int, beside string) {
 	beside = joined(beside, val.LineComment)
 	prefix := f.prefix(val)
-	apart := val.Style&yaml.FlowStyle == 0 && len(val.Content) > 0
-	if !apart && len(val.Content) > 0 && indent+utf8.RuneCountInString(head+space+prefix+f.inline(val)) > lineWidth {
-		apart = !commentsWithin(val)
-	}
+	apart := f.apart(head+space+prefix, val, indent)
 	switch {
 	case val.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
 		f.verbatim(head+space+prefix, val, indent, beside)
@@ -196,6 +193,14 @@ func (f *formatter) value(head, space string, val *yaml.Node, indent int, beside
 	}
 }
 
+// apart reports that a value stands on lines of its own: it did, or it is too long for one.
+func (f *formatter) apart(head string, val *yaml.Node, indent int) bool {
+	if val.Style&yaml.FlowStyle == 0 || len(val.Content) == 0 {
+		return len(val.Content) > 0
+	}
+	return indent+utf8.RuneCountInString(head+f.inline(val)) > lineWidth && !commentsWithin(val)
+}
+
 func commentsWithin(n *yaml.Node) bool {
 	return slices.ContainsFunc(n.Content, func(c *yaml.Node) bool {
 		return c.HeadComment+c.LineComment+c.FootComment != "" || commentsWithin(c)
@@ -211,7 +216,7 @@ func joined(a, b string) string {
 
 // item puts one item of a list: the first line of what it is stands beside the dash.
 func (f *formatter) item(n *yaml.Node, indent int) {
-	whole := n.Kind != yaml.MappingNode && n.Kind != yaml.SequenceNode || n.Style&yaml.FlowStyle != 0 || len(n.Content) == 0 || f.prefix(n) != ""
+	whole := n.Kind != yaml.MappingNode && n.Kind != yaml.SequenceNode || f.prefix(n) != "" || !f.apart("- ", n, indent)
 	if whole {
 		f.comments(indent, n.HeadComment)
 		head := *n
