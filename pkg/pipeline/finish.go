@@ -192,6 +192,9 @@ func (c *compiler) checkFinish(out *arrow.Schema) {
 	k := c.spec.Sink.Parquet
 	seen := map[string]bool{}
 	check := func(field string, n *yaml.Node, column string, refuse func(arrow.DataType) string) {
+		if column == "" {
+			return // the parser has said so
+		}
 		at := "sink.parquet." + field
 		idx, err := operator.Column(out, column)
 		switch {

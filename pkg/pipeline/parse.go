@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
@@ -69,7 +70,8 @@ func Draft(name string, data []byte, vars *Vars) Drafted {
 	}
 	d.Errs = p.errs.sorted()
 	p.spec.wrong = d.Errs
-	if len(d.Errs) == 0 || p.spec.sourceIsKnown() {
+	// What holds a credential is not used to reach a source: its errors would show it.
+	if len(d.Errs) == 0 || len(p.concealed) == 0 && p.spec.sourceIsKnown() {
 		d.Spec = p.spec
 	}
 	return d
@@ -94,6 +96,12 @@ func (p *parser) document(data []byte) (*yaml.Node, *Error) {
 		if errors.Is(err, io.EOF) {
 			e.Msg, e.Hint = "the spec is empty", "begin with apiVersion: "+APIVersion
 		}
+		if strings.Contains(e.Msg, "UTF-8") || strings.Contains(e.Msg, "control characters") || strings.Contains(e.Msg, "unknown anchor") {
+			p.unreadable(e, data)
+		}
+		if e.Line > 0 {
+			return nil, e
+		}
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			e.Line, _ = strconv.Atoi(m[1])
 			e.Msg = strings.TrimPrefix(e.Msg, m[0]+": ")
@@ -111,12 +119,57 @@ func (p *parser) document(data []byte) (*yaml.Node, *Error) {
 		return nil, e
 	}
 	if err := d.Decode(&more); !errors.Is(err, io.EOF) {
-		return nil, &Error{File: p.spec.file, Msg: "the file has more than one document", Hint: "one pipeline a file"}
+		e := &Error{File: p.spec.file, Msg: "the file has more than one document", Hint: "one pipeline a file"}
+		if more.Line > 0 {
+			e.Line, e.Column, e.source = more.Line, more.Column, p.spec.line(more.Line)
+		}
+		return nil, e
 	}
 	if len(doc.Content) != 1 || doc.Content[0].Kind != yaml.MappingNode {
 		return nil, &Error{File: p.spec.file, Line: 1, Column: 1, source: p.spec.line(1), Msg: "a spec is a mapping", Hint: "begin with apiVersion: " + APIVersion}
 	}
 	return doc.Content[0], nil
+}
+
+var yamlAnchor = regexp.MustCompile(`^unknown anchor '([^']*)' referenced`)
+
+// unreadable gives an error its place where YAML's reader gives none: a character that no
+// text has, or an alias of nothing.
+func (p *parser) unreadable(e *Error, data []byte) {
+	at := -1
+	if m := yamlAnchor.FindStringSubmatch(e.Msg); m != nil {
+		at = bytes.Index(data, []byte("*"+m[1]))
+		e.Msg, e.Hint = fmt.Sprintf("there is no anchor %q", m[1]), fmt.Sprintf("name a value &%s before it, or write text that begins with * in quotes", m[1])
+	}
+	for i, r := range string(data) {
+		switch {
+		case at >= 0:
+		case r == utf8.RuneError && !utf8.FullRune(data[i:]) || r == utf8.RuneError && data[i] != 0xef:
+			at, e.Msg, e.Hint = i, "the file is not UTF-8", "save it as UTF-8"
+		case r < ' ' && !strings.ContainsRune("\t\n\r", r), r == 0x7f:
+			at, e.Msg, e.Hint = i, "control characters are not allowed", fmt.Sprintf("take it out, or write \"\\x%02x\" between double quotes", r)
+		}
+		if at >= 0 {
+			break
+		}
+	}
+	if at < 0 {
+		return
+	}
+	before := data[:at]
+	e.Line = 1 + bytes.Count(before, []byte("\n"))
+	e.Column = 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])
+	e.source = printableLine(p.spec.line(e.Line))
+}
+
+// printableLine is a line that can be shown, with as many characters.
+func printableLine(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\t' || r == 0x7f {
+			return utf8.RuneError
+		}
+		return r
+	}, strings.ToValidUTF8(line, string(utf8.RuneError)))
 }
 
 func (s *Spec) line(n int) string {
@@ -261,6 +314,8 @@ func target(n *yaml.Node) *yaml.Node {
 // found says what a node is, for an error that wanted something else.
 func found(n *yaml.Node) string {
 	switch {
+	case n.Kind == yaml.MappingNode && len(n.Content) == 0:
+		return "an empty mapping"
 	case n.Kind == yaml.MappingNode:
 		return "a mapping"
 	case n.Kind == yaml.SequenceNode && len(n.Content) == 0:
@@ -376,7 +431,15 @@ func (p *parser) source(n *yaml.Node, path string) {
 func (p *parser) scheme(n *yaml.Node, path, uri string) {
 	scheme, rest, ok := strings.Cut(uri, "://")
 	switch {
-	case !ok || scheme == "file":
+	case !ok:
+		// A path that begins so is never meant, and a sink would be a directory of that name.
+		if scheme, _, colon := strings.Cut(uri, ":"); colon && slices.Contains([]string{"s3", "s3a", "file", "gs", "http", "https"}, strings.ToLower(scheme)) {
+			p.fail(n, path, "write "+strings.ToLower(scheme)+"://, or ./ before a path that begins so", "location %q begins like a URL and is none", uri)
+		}
+	case scheme == "file":
+		if !strings.HasPrefix(rest, "/") {
+			p.fail(n, path, "write file:///dir/name, with three slashes, or a path alone", "location %q is not absolute", uri)
+		}
 	case scheme == "s3":
 		if bucket, _, _ := strings.Cut(rest, "/"); bucket == "" || strings.ContainsAny(bucket, "*?[{ ") {
 			p.fail(n, path, "write s3://bucket/prefix", "location %q names no bucket", uri)

@@ -87,7 +87,7 @@ func judge(t testing.TB, id string, drawn []byte) func(data []byte) error {
 // onlyParser are the faults that a schema cannot say: what depends on another field's
 // value, on a unit, or on what names mean.
 var onlyParser = regexp.MustCompile(strings.Join([]string{
-	`is taken`, `is reserved`, `names no bucket`, `scheme .* is not supported`, `less than`, `is not from .* to`, `is repeated`,
+	`is taken`, `is reserved`, `names no bucket`, `begins like a URL`, `more than one document`, `is not absolute`, `scheme .* is not supported`, `less than`, `is not from .* to`, `is repeated`,
 	`needs visibility: run`, `is not a size`, `must be a whole number from`, `must be a number from`, `is not a URL`, `must not be empty`,
 }, "|"))
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -80,3 +81,25 @@ const HiveNull = "__HIVE_DEFAULT_PARTITION__"
 
 // HiveTypes lists the types that a column of the directories may have.
 func HiveTypes() string { return strings.Join(hiveTypes, ", ") }
+
+// SourceError makes an error of the source at its place: that of a field of
+// source.parquet ("uri", "hive.year"), or of the next one around it that the spec has.
+func (s *Spec) SourceError(field, msg, hint string) *Error {
+	path := "source.parquet"
+	if field != "" {
+		path += "." + field
+	}
+	for at := path; ; {
+		if n := s.at(at); n != nil {
+			return s.errorAt(n, path, hint, "%s", msg)
+		}
+		dot := strings.LastIndexByte(at, '.')
+		if dot < 0 {
+			return s.errorAt(nil, path, hint, "%s", msg)
+		}
+		at = at[:dot]
+	}
+}
+
+// With is these errors and another one, in the order of the lines.
+func (es Errors) With(e *Error) Errors { return append(slices.Clone(es), e).sorted() }
