@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/pkg/pipeline"
-	"github.com/levada-data/levada/services/reader"
 )
 
 const (
@@ -101,19 +99,6 @@ func reservedBytes(ctx context.Context, conn *flow.Conn) (int64, error) {
 		return 0, fmt.Errorf("look at the server's store: %w", err)
 	}
 	return int64(min(info.ReservedStore, 1<<62)), nil
-}
-
-// inspect reads the footers of the source, and so finds what is wrong with the
-// pipeline before it runs.
-func inspect(ctx context.Context, spec *pipeline.Spec, block int64) (*reader.Facts, error) {
-	facts, err := reader.Inspect(ctx, spec, block)
-	if err != nil {
-		if exitCode(err) == exitFailed && !errors.Is(err, context.Canceled) {
-			return nil, usagef("source of %s: %w", spec.Name, err)
-		}
-		return nil, err
-	}
-	return facts, nil
 }
 
 func (a *app) submitCommand() *cobra.Command {

@@ -135,6 +135,10 @@ func (a *app) pipelineOf(ctx context.Context, file string, f *pipeline.TestFile)
 		return spec, nil, nil
 	}
 	facts, err := inspect(ctx, spec, embeddedBlockBytes(spec))
+	if e, ok := errors.AsType[*sourceError](err); ok {
+		e.Errors[0].Hint += fmt.Sprintf(", or name columns in %s: it names no columns, so they are those of the source", file)
+		return nil, nil, err
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w (%s names no columns, so they are those of the source)", err, file)
 	}

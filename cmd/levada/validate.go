@@ -65,6 +65,9 @@ func (a *app) inspectFile(ctx context.Context, file string) (*pipeline.Spec, *re
 		return nil, nil, d.Errs
 	}
 	facts, err := inspect(ctx, d.Spec, embeddedBlockBytes(d.Spec))
+	if e, ok := errors.AsType[*sourceError](err); ok {
+		return nil, nil, d.Errs.With(e.Errors[0])
+	}
 	if _, whole := errors.AsType[pipeline.Errors](err); len(d.Errs) > 0 && !whole {
 		err = d.Errs // without what only the columns would show
 	}

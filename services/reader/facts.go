@@ -91,7 +91,7 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 		return nil, err
 	}
 	if len(names) > maxSourceFiles {
-		return nil, fmt.Errorf("the source has %d files, more than %d: read fewer in one run", len(names), maxSourceFiles)
+		return nil, refused("uri", "read fewer in one run", "the source has %d files, more than %d", len(names), maxSourceFiles)
 	}
 	hive, err := hiveColumns(spec.Source.Parquet.Hive, names)
 	if err != nil {
@@ -112,7 +112,7 @@ func Inspect(ctx context.Context, spec *pipeline.Spec, blockBytes int64) (*Facts
 		}
 	}
 	if f.Pipeline == nil {
-		return nil, fmt.Errorf("none of the %d files of the source can be read: %s: %s", len(names), f.Skipped[0].URI, f.Skipped[0].Reason)
+		return nil, refused("uri", "name files that can be read", "none of the %d files of the source can be read: %s: %s", len(names), f.Skipped[0].URI, f.Skipped[0].Reason)
 	}
 	f.Pipeline.Stored = f.whole.StoredAs(i.columns.originals(hive))
 	return f, nil
@@ -169,7 +169,7 @@ func (i *inspection) file(name string, src storage.File, file *parquet.File) err
 	rule := i.spec.Source.Parquet.Schemas
 	for _, h := range i.hive {
 		if file.Schema().HasField(h.Name) {
-			return fmt.Errorf("%s: column %q is in the file and in its directory: write hive: false, or leave it out of one of them", name, h.Name)
+			return refused("hive", "write hive: false, or leave it out of one of them", "%s: column %q is in the file and in its directory", name, h.Name)
 		}
 	}
 	if i.columns.files == 0 {
@@ -182,7 +182,7 @@ func (i *inspection) file(name string, src storage.File, file *parquet.File) err
 			return err
 		}
 		if diff != "" {
-			return fmt.Errorf("%s: its schema differs from that of %s: %s: read the files in two runs, or write schema: union", name, i.columns.from[0], diff)
+			return refused("schema", "read the files in two runs, or write schema: union", "%s: its schema differs from that of %s: %s", name, i.columns.from[0], diff)
 		}
 	}
 	if i.Pipeline == nil {
@@ -193,7 +193,7 @@ func (i *inspection) file(name string, src storage.File, file *parquet.File) err
 	for _, c := range i.Pipeline.Needed.Fields() {
 		// Not by its place among the others: which of them is meant, nobody has said.
 		if n := len(file.Schema().FieldIndices(c.Name)); n > 1 {
-			return fmt.Errorf("%s: column %q is there %d times: leave it out with source.parquet.columns, or write the file with names of their own", name, c.Name, n)
+			return refused("columns", "leave it out with source.parquet.columns, or write the file with names of their own", "%s: column %q is there %d times", name, c.Name, n)
 		}
 	}
 	at := len(i.Files)

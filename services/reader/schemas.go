@@ -3,6 +3,7 @@ package reader
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -38,7 +39,7 @@ func (c *columns) add(file *parquet.File) error {
 		}
 		t, ok := parquet.Common(c.fields[at].Type, f.Type)
 		if !ok {
-			return &clashError{file.Name(), c.from[at], f.Name, f.Type, c.fields[at].Type}
+			return clash(file.Name(), c.from[at], f.Name, f.Type, c.fields[at].Type)
 		}
 		c.fields[at].Nullable = c.fields[at].Nullable || f.Nullable
 		c.agree(at, t, original.Field(i))
@@ -52,20 +53,13 @@ func (c *columns) add(file *parquet.File) error {
 	return nil
 }
 
-// clashError says that a column cannot be read as one from two files.
-type clashError struct {
-	file, other string
-	column      string
-	got, want   arrow.DataType
-}
-
-func (e *clashError) Error() string {
-	if _, ok := parquet.Common(e.got, e.want); ok { // the rule is first, and the first one is too narrow
-		return fmt.Sprintf("%s: column %q is %s, which does not fit the %s of %s: write schema: union, or read the files in two runs",
-			e.file, e.column, e.got, e.want, e.other)
+// clash is the error of a column that cannot be read as one from two files.
+func clash(file, other, column string, got, want arrow.DataType) error {
+	if _, ok := parquet.Common(got, want); ok { // the rule is first, and the first one is too narrow
+		return refused("schema", "write schema: union, or read the files in two runs", "%s: column %q is %s, which does not fit the %s of %s", file, column, got, want, other)
 	}
-	return fmt.Sprintf("%s: column %q is %s, and %s in %s: no type holds the values of both without loss: read the files in two runs, or leave the column out with source.parquet.columns",
-		e.file, e.column, e.got, e.want, e.other)
+	return refused("schema", "read the files in two runs, or leave the column out with source.parquet.columns",
+		"%s: column %q is %s, and %s in %s: no type holds the values of both without loss", file, column, got, want, other)
 }
 
 // fits takes in a file by the rules of strict and first: the columns are those of the
@@ -90,7 +84,7 @@ func (c *columns) fits(file *parquet.File, rule pipeline.Schemas) (string, error
 		}
 		got := schema.Field(i[0])
 		if !parquet.Widens(got.Type, want.Type) {
-			return "", &clashError{file.Name(), c.from[at], want.Name, got.Type, want.Type}
+			return "", clash(file.Name(), c.from[at], want.Name, got.Type, want.Type)
 		}
 		if got.Nullable && !want.Nullable {
 			return fmt.Sprintf("column %q may have nulls, and has none in the first file", want.Name), nil
@@ -154,7 +148,7 @@ func hiveColumns(h *pipeline.Hive, names []string) ([]arrow.Field, error) {
 		here := map[string]bool{}
 		for _, p := range pairs {
 			if here[p.Column] {
-				return nil, fmt.Errorf("%s: two of its directories are of column %q: rename one, or write hive: false", name, p.Column)
+				return nil, refused("hive", "rename one, or write hive: false", "%s: two of its directories are of column %q", name, p.Column)
 			}
 			here[p.Column] = true
 			if i == 0 {
@@ -163,18 +157,18 @@ func hiveColumns(h *pipeline.Hive, names []string) ([]arrow.Field, error) {
 			}
 		}
 		if len(pairs) != len(order) {
-			return nil, fmt.Errorf("%s: its directories name %d columns, those of %s %d: write hive: false, or read the files in two runs", name, len(pairs), names[0], len(order))
+			return nil, refused("hive", "write hive: false, or read the files in two runs", "%s: its directories name %d columns, those of %s %d", name, len(pairs), names[0], len(order))
 		}
 		for _, p := range pairs {
 			if values[p.Column] == nil {
-				return nil, fmt.Errorf("%s: its directories name column %q, which those of %s do not: write hive: false, or read the files in two runs", name, p.Column, names[0])
+				return nil, refused("hive", "write hive: false, or read the files in two runs", "%s: its directories name column %q, which those of %s do not", name, p.Column, names[0])
 			}
 			values[p.Column][p.Value] = true
 		}
 	}
 	for _, c := range h.Types {
 		if values[c.Name] == nil && len(names) > 0 {
-			return nil, fmt.Errorf("source.parquet.hive declares column %q, and no directory is of it: directories are of %v", c.Name, order)
+			return nil, refused("hive."+c.Name, hiveRemedy(order), "source.parquet.hive declares column %q, and no directory is of it", c.Name)
 		}
 	}
 	fields := make([]arrow.Field, len(order))
@@ -185,10 +179,18 @@ func hiveColumns(h *pipeline.Hive, names []string) ([]arrow.Field, error) {
 		}
 		for v := range values[column] {
 			if _, err := job.HiveScalar(v, t); err != nil {
-				return nil, fmt.Errorf("directory %s=%s is not %s: declare another type for it in source.parquet.hive, for example string", column, v, t)
+				return nil, refused("hive."+column, "declare another type for it in source.parquet.hive, for example string", "directory %s=%s is not %s", column, v, t)
 			}
 		}
 		fields[i] = arrow.Field{Name: column, Type: t, Nullable: values[column][pipeline.HiveNull]}
 	}
 	return fields, nil
+}
+
+// hiveRemedy names the columns that there are.
+func hiveRemedy(order []string) string {
+	if len(order) == 0 {
+		return "no directory in the files' locations is of the form name=value: leave hive out"
+	}
+	return "directories are of " + strings.Join(order, ", ")
 }
