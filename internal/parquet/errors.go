@@ -15,6 +15,9 @@ var (
 	ErrEncrypted = errors.New("the file is encrypted, which levada cannot read")
 	// ErrUnsupported is wrapped for a file in an encoding that nobody here reads.
 	ErrUnsupported = errors.New("the file uses an encoding that levada cannot read: write it with plain, dictionary or delta encodings")
+	// ErrRange is wrapped for a value that is sound and has no form in the type that it
+	// would be read as.
+	ErrRange = errors.New("a value is out of range")
 	// ErrChanged is wrapped when a file is not the one that was planned.
 	ErrChanged = errors.New("the file changed since the run was planned: run again with the file as it is now")
 	// ErrTooLarge is wrapped when a part of the file cannot be read within the memory
@@ -25,7 +28,7 @@ var (
 // IsDamaged reports that reading a file again gives the same error: the file itself is
 // to blame, or this package, not the way to it.
 func IsDamaged(err error) bool {
-	for _, e := range []error{ErrNotParquet, ErrCorrupt, ErrEncrypted, ErrTooLarge, ErrUnsupported} {
+	for _, e := range []error{ErrNotParquet, ErrCorrupt, ErrEncrypted, ErrTooLarge, ErrUnsupported, ErrRange} {
 		if errors.Is(err, e) {
 			return true
 		}

@@ -158,7 +158,7 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 	}
 	rr, err := reader.GetRecordReader(ctx, leaves, []int{g})
 	if err != nil {
-		return explainTooLarge(err, o.Budget)
+		return f.explain(err, leaves, o.Budget)
 	}
 	defer rr.Release()
 	from := at
@@ -183,7 +183,7 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 		from = to
 	}
 	if err := rr.Err(); err != nil && !errors.Is(err, io.EOF) {
-		return explainTooLarge(err, o.Budget)
+		return f.explain(err, leaves, o.Budget)
 	}
 	if from != at+rows {
 		return fmt.Errorf("%w: it gave %d rows, its footer says %d", ErrCorrupt, from-at, rows)
@@ -206,9 +206,20 @@ func sane(batch arrow.RecordBatch) error {
 	return nil
 }
 
-func explainTooLarge(err error, budget int64) error {
+// explain makes of an error of arrow-go's one that says what to do.
+func (f *File) explain(err error, leaves []int, budget int64) error {
 	if strings.Contains(err.Error(), "exceeds configured limit") { // arrow-go has no sentinel for it
 		return fmt.Errorf("%w: a page exceeds %d MiB: write the file with smaller pages, or give the reader more memory: %w", ErrTooLarge, budget>>20, err)
+	}
+	if strings.Contains(err.Error(), "outside the Arrow nanosecond range") { // likewise; nor does it name the column
+		var old []string
+		for _, i := range leaves {
+			if c := f.meta.Schema.Column(i); c.PhysicalType() == arrowparquet.Types.Int96 {
+				old = append(old, fmt.Sprintf("%q", c.Path()))
+			}
+		}
+		return fmt.Errorf("%w: column %s has an INT96 timestamp before 1677 or after 2262, which nanoseconds cannot hold: leave it out with source.parquet.columns, or write it as INT64 in microseconds",
+			ErrRange, strings.Join(old, " or "))
 	}
 	return fmt.Errorf("%w: %w", ErrCorrupt, err)
 }
@@ -275,7 +286,8 @@ func (f *File) column(ctx context.Context, col arrow.Array, want arrow.Field) (a
 	case Widens(col.DataType(), want.Type):
 		wide, err := compute.CastArray(compute.WithAllocator(ctx, f.mem), col, compute.SafeCastOptions(want.Type))
 		if err != nil {
-			return nil, fmt.Errorf("%w: column %q has a value that does not fit %s", ErrCorrupt, want.Name, want.Type)
+			return nil, fmt.Errorf("%w: column %q has a value that does not fit %s, to which files that differ have widened it: read them in two runs, or leave it out with source.parquet.columns",
+				ErrRange, want.Name, want.Type)
 		}
 		return wide, nil
 	}

@@ -11,7 +11,7 @@ import "github.com/apache/arrow-go/v18/arrow"
 //	float16 < float32 < float64        the wider one
 //	integer, float                     a float that holds every value of it: 8 and 16 bits float32, 32 bits float64, 64 bits none
 //	decimal(p,s), decimal(q,t)         the digits of both before and behind the point, up to 76
-//	timestamp, timestamp               the finer unit, of one and the same zone
+//	timestamp, timestamp               the finer unit, of one and the same zone; a value that is too far away for it is an error when it is read
 //	string, large string               the large one; likewise binary
 func Common(a, b arrow.DataType) (arrow.DataType, bool) {
 	switch {
