@@ -119,7 +119,11 @@ func absolute(data []byte, dir string) ([]byte, error) {
 			if u.Kind != yaml.ScalarNode || strings.Contains(u.Value, "://") || filepath.IsAbs(u.Value) {
 				continue
 			}
-			u.SetString(filepath.Join(dir, u.Value))
+			if path[0] == "source" {
+				u.SetString(pipeline.Beneath(dir, u.Value))
+			} else {
+				u.SetString(filepath.Join(dir, u.Value))
+			}
 			changed = true
 		}
 	}

@@ -142,7 +142,8 @@ func findLocal(ctx context.Context, uri, suffix string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if strings.ContainsAny(p, wildcards) {
+	_, literal := os.Lstat(p) // what is there by that very name is meant
+	if literal != nil && strings.ContainsAny(p, wildcards) {
 		files, err := doublestar.FilepathGlob(p, doublestar.WithFilesOnly(), doublestar.WithNoHidden())
 		if err != nil {
 			return nil, &Error{Op: "find", Name: uri, Err: err, Hint: "mend the pattern"}

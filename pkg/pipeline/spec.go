@@ -287,6 +287,17 @@ func (s *Spec) Hash() string {
 	return hex.EncodeToString(sum[:8])
 }
 
+// Beneath is a relative location of a source in a directory. Where it is a pattern, the
+// directory's own brackets are none.
+func Beneath(dir, uri string) string {
+	if strings.ContainsAny(uri, `*?[{`) {
+		dir = patternSigns.Replace(dir)
+	}
+	return filepath.Join(dir, uri)
+}
+
+var patternSigns = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `{`, `\{`)
+
 // Absolute makes the local paths of the spec absolute, relative to dir, so that
 // processes in other directories read and write the same files.
 func (s *Spec) Absolute(dir string) {
@@ -298,7 +309,9 @@ func (s *Spec) Absolute(dir string) {
 	}
 	if s.Source.Parquet != nil {
 		for i, u := range s.Source.Parquet.URI {
-			s.Source.Parquet.URI[i] = abs(u)
+			if abs(u) != u {
+				s.Source.Parquet.URI[i] = Beneath(dir, u)
+			}
 		}
 	}
 	if s.Sink.Parquet != nil {
