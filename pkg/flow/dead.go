@@ -89,6 +89,9 @@ func (r *Run) publishHalves(ctx context.Context, p *Publisher, l *Letter) error 
 	return nil
 }
 
+// noColumns stands in a letter without rows: a block always names its columns.
+var noColumns = blocks.FingerprintOf(arrow.NewSchema(nil, nil))
+
 // publishLetter stores one message; part tells it from the others of its letter.
 func (r *Run) publishLetter(ctx context.Context, p *Publisher, l *Letter, part string) error {
 	b := &blocks.Block{Header: blocks.Header{
@@ -102,6 +105,7 @@ func (r *Run) publishLetter(ctx context.Context, p *Publisher, l *Letter, part s
 	}
 	if l.Rows == nil { // only their places are known, or fit
 		b.Rows, b.Offsets = 0, nil
+		b.Schema = noColumns
 		b.Dead = []blocks.Dead{{Stage: l.Stage, Attempt: l.Attempt, Offsets: l.Offsets}}
 	}
 	wire, err := blocks.Encode(b)

@@ -225,3 +225,25 @@ func TestFilesThatVanishOrChangeInMidRun(t *testing.T) {
 		}
 	}
 }
+
+// A row that no block can hold is dead, named by its place; it is not tried again for ever.
+func TestRowLargerThanABlockIsDead(t *testing.T) {
+	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+	fields := []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "s", Type: arrow.BinaryTypes.String}}
+	large := strings.Repeat("x", 3<<20) // more than a message, in columns and as a letter
+	put(t, filepath.Join(dir, "a.parquet"), fields, 20, func(i int) string {
+		text := "text"
+		if i == 7 {
+			text = large
+		}
+		return fmt.Sprintf(`"id":%d,"s":%q`, i, text)
+	})
+	s := stack.New(t)
+	s.Start(t, stack.All()...)
+	run := s.Submit(t, fmt.Sprintf("apiVersion: levada/v1\nname: large\nsource: { parquet: { uri: %q } }\nsink: { parquet: { uri: %q } }\npolicies: { max_dead_rows: 1, fuse: never, carry: all }\n", dir, out), nil)
+	rec := s.Await(t, run)
+	require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+	m := stack.Clean(t, out, run)
+	require.EqualValues(t, 1, m.Books.Dead)
+	require.Len(t, stack.Rows(t, out), 19)
+}
