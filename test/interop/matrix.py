@@ -113,7 +113,7 @@ def writers():
 # Types that a writer lacks, or reads back as others.
 NOT_DUCKDB = {"fsl_null", "struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "t32s", "t32ms", "t64ns", "dec32", "dec64"}
 NOT_POLARS = {"struct_ts", "dur", "dec70", "tensor", "null", "uuid", "bool8", "opaque", "f16", "vstr", "vbin", "json", "d64", "dec32", "dec64", "map", "fsl", "ts", "t32s", "t32ms", "t64us"}
-NOT_POLARS |= {"interval", "list_json", "list_interval", "record", "dec_wide", "own_interval", "own_struct"}
+NOT_POLARS |= {"interval", "list_json", "list_interval", "record", "dec_wide", "own_interval", "own_struct", "own_json", "own_jsons"}  # text by its logical type alone is bytes to Polars, until an Arrow schema calls it text
 PYARROW_ONLY = {"split", "logical-rare"}  # the others lack BYTE_STREAM_SPLIT of bytes, and BSON, GEOMETRY or VARIANT
 
 
