@@ -9,6 +9,8 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // The functions of the table and the nodes of the other files know plain values only.
@@ -157,7 +159,7 @@ func (r *reading) field(e ast.Expr, of *access, name string) (*access, *problem)
 			names = append(names, f.Name)
 		}
 		p := &problem{at: e.ID(), msg: fmt.Sprintf("there is no field %q", name), hint: "the fields are " + strings.Join(names, ", ")}
-		if near := nearest(name, names); near != "" {
+		if near := nearest.Of(name, names); near != "" {
 			p.hint = fmt.Sprintf("did you mean %s?", near)
 		}
 		if len(indices) > 1 {

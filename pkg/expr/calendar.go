@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // zones on machines, and in images, that have none
+
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // unit is a unit of time or of the calendar.
@@ -299,7 +301,7 @@ func unitOperand(a operand, fixed bool) (unit, *problem) {
 			return u, nil
 		}
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nearest.Of(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return unit{}, &problem{at: a.at, msg: fmt.Sprintf("there is no unit %q here", name), hint: hint}

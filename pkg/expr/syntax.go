@@ -12,6 +12,8 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // problem is an error in an expression, at a node of its syntax tree.
@@ -322,7 +324,7 @@ func (r *reading) columnHint(name string) string {
 	for _, f := range r.schema.Fields() {
 		names = append(names, f.Name)
 	}
-	if near := nearest(name, names); near != "" {
+	if near := nearest.Of(name, names); near != "" {
 		if !isIdentifier(near) {
 			return fmt.Sprintf("did you mean %s(%q)?", columnFunction, near)
 		}
@@ -470,7 +472,7 @@ func (r *reading) unknownFunction(e ast.Expr) *problem {
 	p.hint = "docs/expressions.md lists the functions"
 	if elsewhere := namesElsewhere[strings.ToLower(name)]; elsewhere != "" {
 		p.hint = elsewhere
-	} else if near := nearest(name, r.language.functionNames()); near != "" {
+	} else if near := nearest.Of(name, r.language.functionNames()); near != "" {
 		p.hint = fmt.Sprintf("did you mean %s?", near)
 	}
 	return p

@@ -12,6 +12,7 @@ import (
 
 	"github.com/levada-data/levada/pkg/blocks"
 	"github.com/levada-data/levada/pkg/expr"
+	"github.com/levada-data/levada/pkg/nearest"
 	"github.com/levada-data/levada/pkg/operator"
 )
 
@@ -163,7 +164,7 @@ func (c *compiler) columnError(n nodeOf, path string, in *arrow.Schema, err erro
 // and those that there are.
 func ColumnHint(column string, in *arrow.Schema) string {
 	hint := "columns here: " + strings.Join(names(in), ", ")
-	if near := nearest(column, names(in)); near != "" {
+	if near := nearest.Of(column, names(in)); near != "" {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 	}
 	return hint

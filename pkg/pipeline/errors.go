@@ -140,34 +140,3 @@ func (e *StoreTooSmallError) Error() string {
 		"lower policies.edge_bytes (at least %d MiB) or sink.parquet.target_file, or give the server a larger max_file_store",
 		e.Edges, e.Want>>20, e.Have>>20, minEdge>>20)
 }
-
-// nearest returns the name that was probably meant, or "".
-func nearest(name string, names []string) string {
-	best, dist := "", max(len(name)/2, 1)+1
-	for _, n := range names {
-		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < dist {
-			best, dist = n, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diag := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diag, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diag+cost)
-		}
-	}
-	return row[len(b)]
-}

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/levada-data/levada/pkg/nearest"
 	"github.com/levada-data/levada/pkg/operator"
 )
 
@@ -151,7 +152,7 @@ func (p *parser) fileName(n *yaml.Node, path string, k *ParquetSink) {
 	hint := "placeholders: " + strings.Join(FileNamePlaceholders(), ", ") + "; Levada puts the run, a nonce and .parquet behind it"
 	for _, ph := range placeholder.FindAllString(name, -1) {
 		if !slices.Contains(FileNamePlaceholders(), ph) {
-			if near := nearest(ph, FileNamePlaceholders()); near != "" {
+			if near := nearest.Of(ph, FileNamePlaceholders()); near != "" {
 				hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 			}
 			p.fail(n, path, hint, "placeholder %q is not known", ph)

@@ -18,6 +18,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/levada-data/levada/pkg/blocks"
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // maxSpec bounds a spec's size in bytes.
@@ -237,7 +238,7 @@ func (p *parser) unknown(key, val *yaml.Node, path string, names []string) {
 		return
 	}
 	hint := "known fields: " + strings.Join(names, ", ")
-	if near := nearest(key.Value, names); near != "" {
+	if near := nearest.Of(key.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 	}
 	p.fail(key, path, hint, "unknown field %q", key.Value)
@@ -280,7 +281,7 @@ func (p *parser) one(n *yaml.Node, path string, seen map[string]*yaml.Node, reme
 func mistyped(n *yaml.Node, seen map[string]*yaml.Node, fields ...string) bool {
 	n = target(n)
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		if key := n.Content[i].Value; seen[key] == nil && (len(fields) == 0 || nearest(key, fields) != "") {
+		if key := n.Content[i].Value; seen[key] == nil && (len(fields) == 0 || nearest.Of(key, fields) != "") {
 			return true
 		}
 	}
@@ -901,7 +902,7 @@ func brief(d time.Duration) string {
 // oneOf is the remedy for a name that is none of some names.
 func oneOf(name string, names []string) string {
 	hint := "write one of " + strings.Join(names, ", ")
-	if near := nearest(name, names); near != "" {
+	if near := nearest.Of(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q? %s", near, hint)
 	}
 	return hint

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // Vars are the values of a spec's variables. ${NAME} is the value of NAME, ${NAME:-text}
@@ -48,7 +50,7 @@ func (p *parser) expand(root *yaml.Node, data []byte, vars *Vars) []byte {
 		hint := "the spec has no variables: write ${" + name + "} where the value belongs"
 		if names := slices.Sorted(maps.Keys(e.used)); len(names) > 0 {
 			hint = "it has " + strings.Join(names, ", ")
-			if near := nearest(name, names); near != "" {
+			if near := nearest.Of(name, names); near != "" {
 				hint = fmt.Sprintf("did you mean %s? %s", near, hint)
 			}
 		}
@@ -119,7 +121,7 @@ func (e *expansion) value(n *yaml.Node, ref string) string {
 		return val
 	}
 	hint := fmt.Sprintf("give it one with --set %s=VALUE or in the environment, or a default: ${%s:-default}", name, name)
-	if near := nearest(name, slices.Sorted(maps.Keys(e.vars.Set))); near != "" {
+	if near := nearest.Of(name, slices.Sorted(maps.Keys(e.vars.Set))); near != "" {
 		hint = fmt.Sprintf("did you mean %s, which is set? %s", near, hint)
 	}
 	return report(hint, "variable %s has no value", name)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/levada-data/levada/internal/embedded"
+	"github.com/levada-data/levada/pkg/nearest"
 )
 
 // State is the directory that holds all homes.
@@ -116,45 +117,12 @@ func Resolve(run string, ids []string) (string, error) {
 	}
 	switch len(short) {
 	case 0:
-		return "", &UnknownRunError{Run: run, Nearest: nearest(name, ids)}
+		return "", &UnknownRunError{Run: run, Nearest: nearest.Of(name, ids)}
 	case 1:
 		return short[0], nil
 	default:
 		return "", &UnknownRunError{Run: run, Many: short}
 	}
-}
-
-// nearest returns the id that differs from name in the fewest places, if those are
-// few enough for a slip of the hand or of the clipboard.
-func nearest(name string, ids []string) string {
-	best, least := "", len(name)/4+1
-	for _, id := range ids {
-		if d := distance(name, id); d < least {
-			best, least = id, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // The statuses of a note. [Interrupted] is never stored: it is what an active note

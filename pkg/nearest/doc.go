@@ -1,0 +1,2 @@
+// Package nearest finds the name that was probably meant by one that there is not.
+package nearest
