@@ -31,7 +31,8 @@ var (
 	// ErrUnreachable is wrapped when the store does not answer, or answers that it failed,
 	// for longer than requests were repeated.
 	ErrUnreachable = errors.New("store does not answer")
-	// ErrChanged is wrapped when a file is not the one that was opened any more.
+	// ErrChanged is wrapped when a file is not the one that was opened any more. Who opens it
+	// again sees whether it is still the one that is wanted: it may only have been touched.
 	ErrChanged = errors.New("file changed while it was read")
 )
 
@@ -56,7 +57,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // IsPermanent reports that an error does not pass by itself: a full or read-only
 // device, missing rights or credentials, no bucket, no file where one should be. A person must act.
 func IsPermanent(err error) bool {
-	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrChanged, ErrNotRegular} {
+	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrNotRegular} {
 		if errors.Is(err, e) {
 			return true
 		}

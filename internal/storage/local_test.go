@@ -1,10 +1,12 @@
 package storage_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -53,6 +55,55 @@ func TestLocalStagedFilesAreNoParquetFiles(t *testing.T) {
 	}))
 	_, err = storage.Expand(t.Context(), []string{dir}, ".parquet", storage.S3Options{})
 	require.ErrorIs(t, err, storage.ErrNotExist)
+}
+
+// A file that is written to while it is read is an error, never a mix of the two; whoever
+// opens it again has it as it is now.
+func TestLocalChangedFile(t *testing.T) {
+	for what, change := range map[string]func(t *testing.T, name string){
+		"Overwritten": func(t *testing.T, name string) {
+			t.Helper()
+			f, err := os.OpenFile(name, os.O_WRONLY, 0)
+			require.NoError(t, err)
+			_, err = f.WriteAt([]byte("new "), 40)
+			require.NoError(t, err)
+			require.NoError(t, f.Close())
+		},
+		"Grown": func(t *testing.T, name string) {
+			t.Helper()
+			require.NoError(t, os.Truncate(name, 500))
+		},
+		"Truncated": func(t *testing.T, name string) {
+			t.Helper()
+			require.NoError(t, os.Truncate(name, 50))
+		},
+		"Touched": func(t *testing.T, name string) {
+			t.Helper()
+			require.NoError(t, os.Chtimes(name, time.Time{}, time.Unix(2, 0)))
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "a")
+			require.NoError(t, os.WriteFile(name, bytes.Repeat([]byte("old "), 100), 0o644))
+			// Long ago: the clock of a file system has ticks.
+			require.NoError(t, os.Chtimes(name, time.Time{}, time.Unix(1, 0)))
+			f, err := storage.OpenLocal(name)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, f.Close()) })
+			got := make([]byte, 8)
+			_, err = f.ReadAt(got, 36)
+			require.NoError(t, err)
+			change(t, name)
+			_, err = f.ReadAt(got, 36)
+			require.ErrorIs(t, err, storage.ErrChanged)
+			require.False(t, storage.IsPermanent(err))
+			again, err := storage.OpenLocal(name)
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, again.Close()) })
+			_, err = again.ReadAt(got, 36)
+			require.NoError(t, err)
+		})
+	}
 }
 
 func TestExpand(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bmatcuk/doublestar/v4"
 )
@@ -31,15 +32,33 @@ func OpenLocal(path string) (File, error) {
 		_ = f.Close()
 		return nil, wrap("open", path, err)
 	}
-	return &localFile{File: f, size: info.Size()}, nil
+	return &localFile{f: f, size: info.Size(), modified: info.ModTime()}, nil
 }
 
 type localFile struct {
-	*os.File
-	size int64
+	f        *os.File
+	size     int64
+	modified time.Time
 }
 
-func (f *localFile) Size() int64 { return f.size }
+// ReadAt gives bytes of the file as it was opened. A file that was written to since then is
+// [ErrChanged]: what is read of it would be some rows of the one and some of the other.
+func (f *localFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := f.f.ReadAt(p, at)
+	// Looked at afterwards, for a write sets the time before the bytes can be seen.
+	info, serr := f.f.Stat()
+	if serr != nil {
+		return 0, wrap("read", f.f.Name(), serr)
+	}
+	if info.Size() != f.size || !info.ModTime().Equal(f.modified) {
+		return 0, wrap("read", f.f.Name(), ErrChanged)
+	}
+	return n, err
+}
+
+func (f *localFile) Close() error { return f.f.Close() }
+func (f *localFile) Name() string { return f.f.Name() }
+func (f *localFile) Size() int64  { return f.size }
 
 // Open opens a file of a source by its location, as Expand returned it. It is read for as
 // long as ctx lives.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -223,6 +224,80 @@ func TestFilesThatVanishOrChangeInMidRun(t *testing.T) {
 				require.Len(t, stack.Rows(t, out), n)
 			})
 		}
+	}
+}
+
+// A file that is written over while it is open gives no row that is not its own, though its
+// pages lie where those of the planned one did; one that is only touched gives all its rows.
+func TestFilesThatAreWrittenOverWhileTheyAreRead(t *testing.T) {
+	const n = 200_000 // more blocks than wait for their publish at once
+	fields := []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Float64}, {Name: "x", Type: arrow.PrimitiveTypes.Float64}}
+	file := func(base int) []byte {
+		schema := arrow.NewSchema(fields, nil)
+		b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+		defer b.Release()
+		for i := range n {
+			for c := range fields {
+				b.Field(c).(*array.Float64Builder).Append(float64(base + i))
+			}
+		}
+		batch := b.NewRecordBatch()
+		defer batch.Release()
+		var out bytes.Buffer
+		w, err := parquet.NewWriter(&out, schema, parquet.WriteOptions{Codec: "none", RowsPerGroup: 10_000})
+		require.NoError(t, err)
+		require.NoError(t, w.Write(batch))
+		_, err = w.Close()
+		require.NoError(t, err)
+		return out.Bytes()
+	}
+	planned, other := file(1_000_000), file(5_000_000)
+	require.Len(t, other, len(planned))
+	for _, c := range []struct{ carry, policy, what string }{
+		{"all", "fail", "written over"},
+		{"all", "skip", "written over"},
+		{"touched", "fail", "written over"},
+		{"all", "fail", "touched"},
+		{"touched", "fail", "touched"},
+	} {
+		t.Run(strings.Join([]string{c.carry, c.policy, c.what}, " "), func(t *testing.T) {
+			name, out := filepath.Join(t.TempDir(), "1.parquet"), filepath.Join(t.TempDir(), "out")
+			require.NoError(t, os.WriteFile(name, planned, 0o644))
+			require.NoError(t, os.Chtimes(name, time.Time{}, time.Unix(1, 0))) // the clock of a file system has ticks
+			var once sync.Once
+			fault.Set(t, fault.ReaderBlockPublishBefore, func() { // which all that are published wait for
+				once.Do(func() {
+					if c.what == "touched" {
+						_ = os.Chtimes(name, time.Time{}, time.Unix(2, 0))
+						return
+					}
+					f, err := os.OpenFile(name, os.O_WRONLY, 0)
+					if err != nil {
+						return
+					}
+					_, _ = f.Write(other)
+					_ = f.Close()
+				})
+			})
+			s := stack.New(t)
+			run := s.Submit(t, fmt.Sprintf("apiVersion: levada/v1\nname: over\nsource: { parquet: { uri: %q, on_bad_file: %s } }\nstages: [{ name: half, transform: [{ filter: \"id >= 0.0\" }] }]\nsink: { parquet: { uri: %q } }\npolicies: { carry: %s, block_bytes: 16KiB }\n", name, c.policy, out, c.carry), nil)
+			s.Start(t, stack.All()...)
+			rec := s.Await(t, run)
+			m := stack.Clean(t, out, run)
+			if c.policy == "fail" && c.what != "touched" {
+				require.Equal(t, flow.StatusFailed, rec.Status)
+				require.Contains(t, rec.Reason, "1.parquet: the file changed since the run was planned")
+				return
+			}
+			require.Equal(t, flow.StatusDone, rec.Status, rec.Reason)
+			rows := sinkRows(t, out)
+			require.Len(t, slices.Compact(slices.Clone(rows)), len(rows))
+			require.EqualValues(t, len(rows), m.Books.Written)
+			require.EqualValues(t, n, m.Books.Written+m.Books.Dropped["source/on_bad_file[0]"])
+			for _, row := range rows {
+				require.Regexp(t, `\b1[0-9]{6}\b|1\.?[0-9]*e\+06`, row)
+			}
+		})
 	}
 }
 
