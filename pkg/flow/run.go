@@ -76,17 +76,22 @@ func (r *Run) Live() bool {
 // Fail ends the run as failed, for a reason without row values that says what to
 // do. It is a ledger entry like any other: void when the run is complete or over.
 func (r *Run) Fail(ctx context.Context, reason string) error {
-	r.log.ErrorContext(ctx, "run fails", slog.String("reason", reason))
-	return r.cancel(ctx, reason, true)
+	ours, err := r.cancel(ctx, reason, true)
+	if ours || err != nil { // others may meet the same, and more of it while the run ends
+		r.log.ErrorContext(ctx, "run fails", slog.String("reason", reason))
+	}
+	return err
 }
 
-func (r *Run) cancel(ctx context.Context, reason string, failed bool) error {
-	return r.Ledger.AppendUntil(ctx, func(s *ledger.State) *ledger.Entry {
-		if s.Status() != ledger.Running || s.Complete() {
+// cancel reports whether it is this call's word that ended the run.
+func (r *Run) cancel(ctx context.Context, reason string, failed bool) (ours bool, err error) {
+	err = r.Ledger.AppendUntil(ctx, func(s *ledger.State) *ledger.Entry {
+		if ours = s.Status() == ledger.Running && !s.Complete(); !ours {
 			return nil
 		}
 		return &ledger.Entry{Kind: ledger.KindCancel, Cancel: &ledger.Cancel{Reason: reason, Failed: failed}}
 	})
+	return ours, err
 }
 
 // Cancel asks a run to end as cancelled. It reports false when the run was
@@ -96,7 +101,7 @@ func (c *Conn) Cancel(ctx context.Context, run RunID, reason string) (bool, erro
 	if err != nil {
 		return false, err
 	}
-	if err := r.cancel(ctx, reason, false); err != nil {
+	if _, err := r.cancel(ctx, reason, false); err != nil {
 		return false, fmt.Errorf("cancel run %s: %w", run, err)
 	}
 	return Look(r.Ledger, func(s *ledger.State) bool { return s.Status() == ledger.Cancelled }), nil

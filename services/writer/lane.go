@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/levada-data/levada/internal/job"
@@ -148,7 +149,7 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 			whole.Batch = batch
 			return l.files.AppendLate(ctx, &whole)
 		}
-		return l.files.Append(ctx, batch, b.Span)
+		return l.placed(b, l.files.Append(ctx, batch, b.Span))
 	})
 	if err != nil && !decoded {
 		return l.damaged(ctx, d, err)
@@ -160,6 +161,20 @@ func (l *lane) take(ctx context.Context, d *flow.Delivery) error {
 	l.fresh = time.Now()
 	l.meter.Rows(h.Rows, h.Rows)
 	return l.hold.add(d, &h)
+}
+
+// placed says of an error about a row of a block where the row is from.
+func (l *lane) placed(b *blocks.Block, err error) error {
+	bad := (*valueError)(nil)
+	if !errors.As(err, &bad) {
+		return err
+	}
+	rows := job.RowsOf(l.job.Plan, b.Span, b.Offsets)
+	file, _, _ := strings.Cut(rows.File, "\n")
+	if file == "" {
+		file = "source"
+	}
+	return fmt.Errorf("%s: row %d: %w", file, rows.At(bad.row)-rows.Before, bad)
 }
 
 // damaged drops a message that is no valid block; its task is read again. One of a

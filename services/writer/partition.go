@@ -30,6 +30,19 @@ func (e partitionError) Error() string { return string(e) }
 // Permanent tells [sink.IsPermanent] that a retry will not help.
 func (partitionError) Permanent() bool { return true }
 
+// valueError is [ErrPartitionValue] with its place.
+type valueError struct {
+	column string
+	row    int    // of the batch
+	what   string // is wrong with it, and the remedy
+}
+
+func (e *valueError) Error() string {
+	return fmt.Sprintf("partition by %q: %v: %s", e.column, ErrPartitionValue, e.what)
+}
+
+func (e *valueError) Unwrap() error { return ErrPartitionValue }
+
 // maxPartitions bounds what a partitioner remembers between two batches.
 const maxPartitions = 1 << 14
 
@@ -194,12 +207,12 @@ func (p *partitioner) name(b arrow.RecordBatch, row int) (*partition, error) {
 	for i, key := range p.keys {
 		text, null := key.text(b.Column(key.at), row)
 		if text == nullPartition && !null {
-			return nil, fmt.Errorf("partition by %q: %w: it reads %s, which stands for null", key.name, ErrPartitionValue, nullPartition)
+			return nil, &valueError{key.name, row, "it reads " + nullPartition + ", which stands for null: make it null, or another text"}
 		}
 		segments[i], values[key.name] = hiveSegment(key.name, text), text
 		if len(segments[i]) > maxPathSegment {
-			return nil, fmt.Errorf("partition by %q: %w: its directory's name would have %d bytes, file systems take %d",
-				key.name, ErrPartitionValue, len(segments[i]), maxPathSegment)
+			return nil, &valueError{key.name, row, fmt.Sprintf("its directory's name would have %d bytes, file systems take %d: partition by something shorter, its first letters or a hash",
+				len(segments[i]), maxPathSegment)}
 		}
 	}
 	return &partition{dir: strings.Join(segments, "/"), values: values}, nil

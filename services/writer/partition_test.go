@@ -153,8 +153,8 @@ func TestPartitionerRefusesValues(t *testing.T) {
 	require.NoError(t, err)
 	long := strings.Repeat("x", 300)
 	for want, json := range map[string]string{
-		"stands for null":   `[{"word":"PT","id":1},{"word":"__HIVE_DEFAULT_PARTITION__","id":2}]`,
-		"would have 305 by": `[{"word":"ES","id":1},{"word":"` + long + `","id":2}]`,
+		"stands for null: make it null, or another text":                              `[{"word":"PT","id":1},{"word":"__HIVE_DEFAULT_PARTITION__","id":2}]`,
+		"would have 305 bytes, file systems take 255: partition by something shorter": `[{"word":"ES","id":1},{"word":"` + long + `","id":2}]`,
 	} {
 		batch := keyBatch(t, mem, json)
 		_, err := p.split(t.Context(), batch)

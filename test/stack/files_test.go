@@ -301,6 +301,39 @@ func TestFilesThatAreWrittenOverWhileTheyAreRead(t *testing.T) {
 	}
 }
 
+// A value that makes no directory fails the run with its row in the file, behind a filter
+// too, and what to do; the value is not said.
+func TestValueThatMakesNoPartitionIsNamedByItsRow(t *testing.T) {
+	s := stack.New(t)
+	s.Start(t, stack.All()...)
+	const n, bad = 30_000, 21_001
+	fields := []arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}, {Name: "k", Type: arrow.BinaryTypes.String}}
+	for _, road := range roads {
+		if road.carry == "touched" {
+			continue // partitions are made of all columns
+		}
+		t.Run(road.name, func(t *testing.T) {
+			dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
+			long := strings.Repeat("x", 300)
+			for f := range 2 {
+				put(t, filepath.Join(dir, fmt.Sprintf("%d.parquet", f)), fields, n, func(i int) string {
+					k := "a"
+					if f == 1 && i == bad {
+						k = long
+					}
+					return fmt.Sprintf(`"id":%d,"k":%q`, i, k)
+				})
+			}
+			run := s.Submit(t, fmt.Sprintf("apiVersion: levada/v1\nname: k\nsource: { parquet: { uri: %q } }\nstages: [{ name: odd, transform: [{ filter: \"id %% 2 == 1\" }] }]\nsink: { parquet: { uri: %q, partition_by: [k] } }\n", dir, out), road.tweak)
+			rec := s.Await(t, run)
+			require.Equal(t, flow.StatusFailed, rec.Status)
+			require.Contains(t, rec.Reason, fmt.Sprintf(`1.parquet: row %d: partition by "k": not a partition value: its directory's name would have 302 bytes`, bad))
+			require.Contains(t, rec.Reason, "partition by something shorter")
+			require.NotContains(t, rec.Reason, long)
+		})
+	}
+}
+
 // A row that no block can hold is dead, named by its place; it is not tried again for ever.
 func TestRowLargerThanABlockIsDead(t *testing.T) {
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
