@@ -89,6 +89,8 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"a.b + 1", "1:2", "values have no fields", `for the column, write col("a.b")`},
 		{"email.size", "1:6", "values have no fields", "a function is called with parentheses, as in email.size()"},
 		{"package", "1:1", `"package" is a reserved word`, `if it is a column, write col("package")`},
+		{"дом > 1", "1:1", `"дом" has letters that a bare name cannot have`, `for the column, write col("дом"); a text stands in quotes`},
+		{"id > 0 && straße == 'x'", "1:11", `"straße" has letters that a bare name cannot have`, `for the column, write col("straße"); a text stands in quotes`},
 		{"`unit price`", "1:1", "names are not quoted with backquotes", `write col("a b")`},
 		{"col(email)", "1:1", "col takes the name of a column in quotes", `as in col("unit price")`},
 		{"col('emial')", "1:1", `there is no column "emial"`, "did you mean email?"},

@@ -48,6 +48,23 @@ func (s *source) nameBefore(offset int) int {
 
 func isWord(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
 
+// wordStart is where the word begins that the offset is in; else the offset.
+func (s *source) wordStart(offset int) int {
+	for offset > 0 && offset < len(s.runes) && isWord(s.runes[offset]) && isWord(s.runes[offset-1]) {
+		offset--
+	}
+	return offset
+}
+
+// wordAt is the whole word that the offset is in.
+func (s *source) wordAt(offset int) string { return s.tokenAt(s.wordStart(offset)) }
+
+// foreign reports a name with letters or digits outside of ASCII, which CEL knows only in
+// quotes.
+func foreign(word string) bool {
+	return strings.ContainsFunc(word, func(r rune) bool { return r > unicode.MaxASCII && isWord(r) })
+}
+
 // tokenAt is the word or the sign at the offset.
 func (s *source) tokenAt(offset int) string {
 	if offset >= len(s.runes) {
@@ -102,6 +119,10 @@ func (s *source) syntaxError(e *common.Error, msg string) *Error {
 		msg, hint = "the number does not fit an int", "write it with a decimal point for a double"
 	case strings.Contains(msg, "invalid double literal"):
 		msg = "the number does not fit a double"
+	case foreign(s.wordAt(offset)):
+		word := s.wordAt(offset)
+		offset = s.wordStart(offset) // of its other letters, CEL's lexer says the same
+		msg, hint = fmt.Sprintf("%q has letters that a bare name cannot have", word), fmt.Sprintf("for the column, write col(%q); a text stands in quotes", word)
 	case strings.HasPrefix(msg, "unexpected"), strings.HasPrefix(msg, "expected"), strings.HasPrefix(msg, "mismatched"):
 		msg, hint = fmt.Sprintf("unexpected %q", token), tokenHint(strings.ToLower(token), offset, s)
 	}
