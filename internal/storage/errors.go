@@ -81,18 +81,19 @@ func wrap(op, name string, err error) error {
 		err = pe.Err
 		e.Err = err
 	}
+	as := func(sentinel error) error { return &answer{err.Error(), errors.Join(sentinel, err)} } // the system's words say what ours would
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrFull, err), "free some space and run the same command again: it goes on where it stopped"
+		e.Err, e.Hint = as(ErrFull), "free some space and run it again"
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		e.Err, e.Hint = fmt.Errorf("%w: %w", ErrDenied, err), "give this user the right to write there, or choose another directory"
+		e.Err, e.Hint = as(ErrDenied), "give this user the right to write there, or choose another directory"
 		if op == "open" || op == "find" || op == "list" {
 			e.Hint = "give this user the right to read it"
 		}
 	case errors.Is(err, fs.ErrNotExist):
-		e.Err = fmt.Errorf("%w: %w", ErrNotExist, err)
+		e.Err = as(ErrNotExist)
 	case errors.Is(err, fs.ErrExist):
-		e.Err = fmt.Errorf("%w: %w", ErrExist, err)
+		e.Err = as(ErrExist)
 	}
 	return e
 }

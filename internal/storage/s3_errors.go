@@ -39,7 +39,7 @@ func (c *s3Client) wrap(op, key string, err, precondition error) error {
 	case code == "PreconditionFailed" || status == http.StatusPreconditionFailed:
 		mark(precondition, "")
 	case code == "ExpiredToken" || code == "ExpiredTokenException" || code == "RequestExpired" || code == "TokenRefreshRequired":
-		mark(ErrCredentials, "renew the credentials (aws sso login, for example) and run the same command again: it goes on where it stopped")
+		mark(ErrCredentials, "renew the credentials (aws sso login, for example) and run it again")
 	case strings.Contains(err.Error(), "get credentials") || strings.Contains(err.Error(), "no EC2 IMDS role found") || strings.Contains(err.Error(), "failed to refresh cached credentials"):
 		mark(ErrCredentials, "give this process credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role")
 	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch":

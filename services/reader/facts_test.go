@@ -258,8 +258,8 @@ func TestInspectFilesThatDiffer(t *testing.T) {
 // waited for, as the opening of a pipe would.
 func TestInspectOfWhatIsNoFile(t *testing.T) {
 	for name, place := range map[string]func(path string) error{
-		"not a regular file":  func(path string) error { return syscall.Mkfifo(path, 0o644) },
-		"file does not exist": func(path string) error { return os.Symlink("nowhere", path) },
+		"not a regular file":        func(path string) error { return syscall.Mkfifo(path, 0o644) },
+		"no such file or directory": func(path string) error { return os.Symlink("nowhere", path) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
