@@ -109,6 +109,7 @@ a lock).`,
 	complete(root, "log-level", "debug", "info", "warn", "error")
 	complete(root, "log-format", telemetry.FormatText, telemetry.FormatJSON)
 	helped(root)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
@@ -41,6 +42,9 @@ func readFile(file string) ([]byte, error) {
 	data, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("%s: no such file", file)
+	}
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, usagef("%s is a directory: name the file in it", file)
 	}
 	return data, err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -58,6 +59,9 @@ Exits with 0 when everything is as the manifests say, with 1 when something is n
 }
 
 func (a *app) verify(ctx context.Context, uri string, flags verifyFlags) error {
+	if err := isOutput(uri); err != nil {
+		return err
+	}
 	o := verify.Options{Quick: flags.quick}
 	if flags.run != "" {
 		_, m, err := a.manifestOf(ctx, uri, flags.run)
@@ -88,6 +92,15 @@ func (a *app) verify(ctx context.Context, uri string, flags verifyFlags) error {
 		return err
 	}
 	return errTold
+}
+
+// isOutput refuses a file where the directory of an output is meant.
+func isOutput(uri string) error {
+	path := strings.TrimPrefix(uri, "file://")
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		return usagef("%s is a file: name the directory that a run has written into; for a file there is 'levada inspect'", uri)
+	}
+	return nil
 }
 
 // manifestFlags say which manifest to show, and how.
@@ -128,6 +141,9 @@ done: all or nothing of it. With --json, the manifest as it stands.`,
 func (a *app) manifest(ctx context.Context, uri string, flags manifestFlags) error {
 	if flags.asJSON && flags.files {
 		return usagef("--json and --files: choose one")
+	}
+	if err := isOutput(uri); err != nil {
+		return err
 	}
 	out, m, err := a.manifestOf(ctx, uri, flags.run)
 	switch {
