@@ -117,15 +117,15 @@ func (l *local) Put(_ context.Context, name string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := l.mkdir(filepath.Dir(p)); err != nil {
-		return err
-	}
 	var nonce [8]byte
 	_, _ = rand.Read(nonce[:])
 	tmp := filepath.Join(filepath.Dir(p), "."+filepath.Base(p)+"."+hex.EncodeToString(nonce[:]))
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // data that others may read
-	if err != nil {
+	var f *os.File
+	if err := l.within(p, func() (err error) {
+		f, err = os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // data that others may read
 		return wrap("create", tmp, err)
+	}); err != nil {
+		return err
 	}
 	defer func() { _ = os.Remove(tmp) }()
 	_, err = f.Write(data)
@@ -181,14 +181,16 @@ func (l *local) mkdir(dir string) error {
 }
 
 // within calls f, which makes something at p, with the directory of p in place. A
-// directory that somebody removes in between, because it is empty, is made again.
+// directory that somebody removes in between, because it is empty, is made again; also one
+// above it, which mkdir finds gone.
 func (l *local) within(p string, f func() error) error {
-	for try := 0; ; try++ {
-		if err := l.mkdir(filepath.Dir(p)); err != nil {
-			return err
+	const tries = 20 // each but the first needs another removal in the same moment
+	for try := 1; ; try++ {
+		err := l.mkdir(filepath.Dir(p))
+		if err == nil {
+			err = f()
 		}
-		err := f()
-		if !errors.Is(err, fs.ErrNotExist) || try == 2 {
+		if !errors.Is(err, fs.ErrNotExist) || try == tries {
 			return err
 		}
 	}

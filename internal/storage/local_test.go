@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/internal/storage/storagetest"
@@ -41,6 +43,32 @@ func TestLocalBelowAFile(t *testing.T) {
 	_, err = b.Stage(t.Context(), "run", "one")
 	require.ErrorContains(t, err, file)
 	require.ErrorContains(t, b.Put(t.Context(), "a", nil), file)
+}
+
+// Directories that are empty are removed by whoever empties them, while others make files in
+// them.
+func TestLocalDirectoriesThatOthersRemove(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "out")
+	var g errgroup.Group
+	for i := range 4 {
+		g.Go(func() error {
+			for j := range 200 {
+				b, err := storage.NewBucket(t.Context(), root, storage.S3Options{})
+				if err != nil {
+					return err
+				}
+				name := fmt.Sprintf("a/b/c%d/%d", i, j)
+				if err := b.Put(t.Context(), name, nil); err != nil {
+					return err
+				}
+				if err := b.Delete(t.Context(), name); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
 }
 
 // A glob of the data finds no staged file, whoever looks.
