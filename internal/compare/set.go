@@ -25,6 +25,7 @@ type Set struct {
 
 	files   []file
 	columns []column
+	places  map[string]int // of each name in them
 	s3      storage.S3Options
 }
 
@@ -156,11 +157,13 @@ func describe(f *parquet.File, uri, name string) (file, error) {
 // met, then those of directories.
 func (s *Set) unite() error {
 	var dirs []column
+	s.places = map[string]int{}
 	for i := range s.files {
 		f := &s.files[i]
 		for _, fd := range f.schema.Fields() {
-			at := slices.IndexFunc(s.columns, func(c column) bool { return c.name == fd.Name })
-			if at < 0 {
+			at, known := s.places[fd.Name]
+			if !known {
+				s.places[fd.Name] = len(s.columns)
 				s.columns = append(s.columns, column{fd.Name, fd.Type, f.uri})
 				continue
 			}
@@ -177,6 +180,7 @@ func (s *Set) unite() error {
 	slices.SortFunc(dirs, func(a, b column) int { return strings.Compare(a.name, b.name) })
 	for _, d := range dirs {
 		if s.column(d.name) == nil {
+			s.places[d.name] = len(s.columns)
 			s.columns = append(s.columns, d)
 		}
 	}
@@ -184,11 +188,10 @@ func (s *Set) unite() error {
 }
 
 func (s *Set) column(name string) *column {
-	i := slices.IndexFunc(s.columns, func(c column) bool { return c.name == name })
-	if i < 0 {
-		return nil
+	if i, ok := s.places[name]; ok {
+		return &s.columns[i]
 	}
-	return &s.columns[i]
+	return nil
 }
 
 // at finds the file of a row of the set, and the row in it.

@@ -49,15 +49,10 @@ func (f *File) checked(g int, leaves []int) ([]*checkedChunk, error) {
 		for _, s := range col.EncodingStats() {
 			c.Kinds = append(c.Kinds, pages.Kind{Page: int64(s.PageType), Encoding: int64(s.Encoding)})
 		}
-		all = append(all, &checkedChunk{column: f.schema.Field(f.top(leaf)).Name, at: chunkStart(col), pages: pages.NewWalker(c)})
+		all = append(all, &checkedChunk{column: f.meta.Schema.ColumnRoot(leaf).Name(), at: chunkStart(col), pages: pages.NewWalker(c)})
 	}
 	slices.SortFunc(all, func(a, b *checkedChunk) int { return int(min(max(a.at-b.at, -1), 1)) })
 	return all, nil
-}
-
-// top is the top-level column that a leaf belongs to.
-func (f *File) top(leaf int) int {
-	return slices.IndexFunc(f.fields, func(fd field) bool { return slices.Contains(fd.leaves, leaf) })
 }
 
 // check follows bytes that were read from an offset on. A chunk is read from its

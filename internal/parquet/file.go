@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/memory"
@@ -284,8 +283,12 @@ func (f *File) RowGroup(g int, columns []string) (RowGroup, error) {
 // leavesNamed are the leaves of top-level columns, those that the file has; all when nil.
 func (f *File) leavesNamed(columns []string) []int {
 	var leaves []int
+	named := make(map[string]bool, len(columns))
+	for _, name := range columns {
+		named[name] = true
+	}
 	for i, fd := range f.schema.Fields() {
-		if columns == nil || slices.Contains(columns, fd.Name) {
+		if columns == nil || named[fd.Name] {
 			leaves = append(leaves, f.fields[i].leaves...)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/compute"
 	"github.com/apache/arrow-go/v18/arrow/scalar"
 	arrowparquet "github.com/apache/arrow-go/v18/parquet"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 
 	"github.com/levada-data/levada/pkg/blocks"
 )
@@ -155,6 +156,11 @@ func (f *File) decode(ctx context.Context, src *section, buffer int64, g int, at
 	leaves := f.leaves(o.Columns)
 	if src.chunks, err = f.checked(g, leaves); err != nil {
 		return err
+	}
+	// Without this, arrow-go looks for the page index, which is not used here, through all
+	// columns for each column.
+	if err := reader.ParquetReader().GetPageIndexReader().WillNeed([]int32{int32(g)}, []int32{int32(leaves[0])}, metadata.PageIndexSelection{}); err != nil { //nolint:gosec // a row group and a column
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
 	rr, err := reader.GetRecordReader(ctx, leaves, []int{g})
 	if err != nil {

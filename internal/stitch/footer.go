@@ -102,6 +102,7 @@ type sortKey struct {
 type rowGroup struct {
 	rows    int64
 	chunks  []*chunk // for each leaf; nil: without metadata
+	snappy  bool     // some chunk is compressed with it
 	sorting []sortKey
 }
 
@@ -274,7 +275,11 @@ func (d *decoder) rowGroup() rowGroup {
 	d.fields(func(id int16, typ byte) {
 		switch id {
 		case 1:
-			d.structs(typ, func() { g.chunks = append(g.chunks, d.chunk()) })
+			d.structs(typ, func() {
+				c := d.chunk()
+				g.chunks = append(g.chunks, c)
+				g.snappy = g.snappy || c != nil && c.codec == codecSnappy
+			})
 		case 3:
 			g.rows = d.int(typ)
 		case 4: // sorting columns

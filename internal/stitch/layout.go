@@ -129,8 +129,7 @@ func (l *Layout) passes(field int, s *Source, g int, column string) (top int, er
 // shrunk reports that a row group was written here under snappy, so that a chunk which is
 // not packed is one that snappy does not make smaller (see [pageWriter.shrinks]).
 func (s *Source) shrunk(g int) bool {
-	return strings.HasPrefix(s.meta.createdBy, "levada") &&
-		slices.ContainsFunc(s.meta.groups[g].chunks, func(c *chunk) bool { return c != nil && c.codec == codecSnappy })
+	return strings.HasPrefix(s.meta.createdBy, "levada") && s.meta.groups[g].snappy
 }
 
 // unfinished says what a chunk misses of what is asked for in a field, or "".

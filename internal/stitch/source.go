@@ -31,9 +31,10 @@ type Source struct {
 	end  int64 // where the footer begins
 	sum  string
 	meta *footer
-	step int64 // bytes that are read at once, at most: of copies
-	some int64 // and of pages
-	old  bool  // sizes of chunks may be wrong: PARQUET-816
+	step int64          // bytes that are read at once, at most: of copies
+	some int64          // and of pages
+	old  bool           // sizes of chunks may be wrong: PARQUET-816
+	tops map[string]int // the top-level field of each name; twice, when there are two
 
 	places places
 }
@@ -67,6 +68,7 @@ func OpenSource(name string, r io.ReaderAt, size int64) (s *Source, err error) {
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	s.tops = meta.names()
 	return s, nil
 }
 
@@ -207,19 +209,30 @@ func (s *Source) wrap(group int, column string, err error) error {
 
 // top finds a top-level column by its name. The error is a [*RefusedError].
 func (s *Source) top(column string) (int, error) {
-	found := -1
-	for i, e := range s.meta.tops {
-		if s.meta.elements[e].name == column {
-			if found >= 0 {
-				return 0, refused(column, "the file has two columns of this name")
-			}
-			found = i
-		}
-	}
-	if found < 0 {
+	switch i, ok := s.tops[column]; {
+	case !ok:
 		return 0, refused(column, "the file has no such column")
+	case i == twice:
+		return 0, refused(column, "the file has two columns of this name")
+	default:
+		return i, nil
 	}
-	return found, nil
+}
+
+// twice stands for a name that says nothing: two top-level fields have it.
+const twice = -1
+
+// names finds the top-level fields by their names.
+func (f *footer) names() map[string]int {
+	tops := make(map[string]int, len(f.tops))
+	for i, e := range f.tops {
+		name := f.elements[e].name
+		if _, known := tops[name]; known {
+			i = twice
+		}
+		tops[name] = i
+	}
+	return tops
 }
 
 // leavesOf returns the range [from,to) of the leaves of a top-level field.

@@ -22,14 +22,16 @@ type columns struct {
 func Select(in *arrow.Schema, names []string) (Operator, error) {
 	c := &columns{kind: "select", in: in.NumFields()}
 	fields := make([]arrow.Field, 0, len(names))
+	selected := make([]bool, in.NumFields())
 	for _, name := range names {
 		i, err := Column(in, name)
 		if err != nil {
 			return nil, err
 		}
-		if slices.Contains(c.pick, i) {
+		if selected[i] {
 			return nil, &ColumnError{Column: name, Msg: "is selected twice", Hint: "name each column once"}
 		}
+		selected[i] = true
 		c.pick = append(c.pick, i)
 		fields = append(fields, in.Field(i))
 	}
@@ -54,7 +56,7 @@ func Pick(kind string, in *arrow.Schema, places []int) Operator {
 
 // Remove returns the operator `drop`, which leaves the named columns out.
 func Remove(in *arrow.Schema, names []string) (Operator, error) {
-	gone := map[int]bool{}
+	gone := make([]bool, in.NumFields())
 	for _, name := range names {
 		i, err := Column(in, name)
 		if err != nil {
@@ -92,13 +94,13 @@ func Rename(in *arrow.Schema, names map[string]string) (Operator, error) {
 		}
 		fields[i].Name = name
 	}
+	c.out = arrow.NewSchema(fields, nil)
 	for i, f := range fields {
 		c.pick = append(c.pick, i)
-		if slices.IndexFunc(fields, func(o arrow.Field) bool { return o.Name == f.Name }) != i {
+		if len(c.out.FieldIndices(f.Name)) > 1 {
 			return nil, &ColumnError{Column: f.Name, Msg: "would be there twice", Hint: "choose another name, or drop the other column first"}
 		}
 	}
-	c.out = arrow.NewSchema(fields, nil)
 	return c, nil
 }
 

@@ -79,8 +79,9 @@ func newStructs(kind string, in *arrow.Schema, names []string, name func(path []
 		}
 		fields, s.paths, s.from = append(fields, f), append(s.paths, []int{i}), append(s.from, i)
 	}
-	for i, f := range fields {
-		if slices.IndexFunc(fields, func(o arrow.Field) bool { return o.Name == f.Name }) == i {
+	s.out = arrow.NewSchema(fields, nil)
+	for _, f := range fields {
+		if len(s.out.FieldIndices(f.Name)) == 1 {
 			continue
 		}
 		hint := "rename or drop the other column first"
@@ -89,7 +90,6 @@ func newStructs(kind string, in *arrow.Schema, names []string, name func(path []
 		}
 		return nil, &ColumnError{Column: f.Name, Msg: "would be there twice", Hint: hint}
 	}
-	s.out = arrow.NewSchema(fields, nil)
 	return s, nil
 }
 

@@ -72,7 +72,10 @@ func (p *Pipeline) Touched() (*Pipeline, error) {
 	}
 	untouched := false
 	for i, f := range t.Out.Fields() {
-		o := Origin{Carried: slices.Index(names(t.Carried), f.Name)}
+		o := Origin{Carried: -1}
+		if at := t.Carried.FieldIndices(f.Name); len(at) > 0 {
+			o.Carried = at[0]
+		}
 		if origin[i] >= 0 {
 			o.Source = p.Needed.Field(origin[i]).Name
 		}
@@ -146,8 +149,8 @@ func (p *Pipeline) leaveUnchanged(out *arrow.Schema, origin []int) {
 	}
 	last := p.Stages[len(p.Stages)-1]
 	var made []int
-	for i, name := range names(last.Out) {
-		if at := slices.Index(names(out), name); at < 0 || origin[at] < 0 {
+	for i, f := range last.Out.Fields() {
+		if at := out.FieldIndices(f.Name); len(at) == 0 || origin[at[0]] < 0 {
 			made = append(made, i)
 		}
 	}

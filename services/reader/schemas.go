@@ -15,8 +15,9 @@ import (
 // columns are those of a source that may have many files, and what the files call them.
 type columns struct {
 	fields   []arrow.Field
-	original []arrow.Field // likewise, with what all files agree on
-	from     []string      // the file that a column is known from
+	original []arrow.Field  // likewise, with what all files agree on
+	at       map[string]int // the place of each in them
+	from     []string       // the file that a column is known from
 	keys     map[string]string
 	files    int
 }
@@ -27,9 +28,13 @@ func (c *columns) add(file *parquet.File) error {
 	schema, original := file.Schema(), file.Original()
 	c.merge(original.Metadata())
 	seen := make([]bool, len(c.fields))
+	if c.at == nil {
+		c.at = map[string]int{}
+	}
 	for i, f := range schema.Fields() {
-		at := slices.IndexFunc(c.fields, func(g arrow.Field) bool { return g.Name == f.Name })
-		if at < 0 {
+		at, known := c.at[f.Name]
+		if !known {
+			c.at[f.Name] = len(c.fields)
 			f.Nullable = f.Nullable || c.files > 0 // the files before have none
 			c.fields, c.original, c.from = append(c.fields, f), append(c.original, original.Field(i)), append(c.from, file.Name())
 			continue
