@@ -239,7 +239,8 @@ func alike(a, b arrow.DataType) bool {
 	switch {
 	case arrow.TypeEqual(a, b):
 		return true
-	case a.ID() == arrow.INT64 && b.ID() == arrow.DURATION, a.ID() == arrow.BINARY && b.ID() == arrow.STRING:
+	case a.ID() == arrow.INT64 && b.ID() == arrow.DURATION, a.ID() == arrow.BINARY && b.ID() == arrow.STRING,
+		arrow.TypeEqual(a, arrow.FixedWidthTypes.Timestamp_ns) && arrow.TypeEqual(b, &arrow.TimestampType{Unit: arrow.Nanosecond}): // of an INT96
 		return true
 	case a.ID() != b.ID():
 		return false

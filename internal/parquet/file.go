@@ -211,7 +211,7 @@ func (f *File) readSchema() error {
 		fd.Type = bare(f.texts(fd, &r.Manifest.Fields[i]).Type)
 		if stored != nil {
 			if at := stored.FieldIndices(fd.Name); len(at) == 1 {
-				fd.Type = durations(fd.Type, stored.Field(at[0]).Type)
+				fd = f.asStored(fd, &r.Manifest.Fields[i], stored.Field(at[0]).Type)
 			}
 		}
 		fields[i] = arrow.Field{Name: fd.Name, Type: fd.Type, Nullable: fd.Nullable}

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 )
 
@@ -214,49 +214,40 @@ func restores(stored, plain arrow.DataType) bool {
 	return false
 }
 
-// durations gives a plain type the durations of the stored one, which Parquet holds as
-// integers.
-func durations(plain, stored arrow.DataType) arrow.DataType {
-	stored = unwrapped(stored)
-	if stored.ID() == arrow.DURATION && plain.ID() == arrow.INT64 {
-		return stored
+// asStored gives the leaves of a column what only the stored type says of them: that they
+// are durations, which Parquet holds as integers; that an INT96, which has no word for a zone
+// and is in UTC to arrow-go, is in none.
+func (f *File) asStored(fd arrow.Field, of *pqarrow.SchemaField, stored arrow.DataType) arrow.Field {
+	types := leafTypes(stored)
+	if len(types) != len(leavesOf(of)) {
+		return fd
 	}
-	if s, ok := elementOf(stored); ok {
-		switch p := plain.(type) {
-		case *arrow.ListType:
-			e := p.ElemField()
-			e.Type = durations(e.Type, s.Type)
-			return arrow.ListOfField(e)
-		case *arrow.LargeListType:
-			e := p.ElemField()
-			e.Type = durations(e.Type, s.Type)
-			return arrow.LargeListOfField(e)
-		case *arrow.FixedSizeListType:
-			e := p.ElemField()
-			e.Type = durations(e.Type, s.Type)
-			return arrow.FixedSizeListOfField(p.Len(), e)
+	return eachLeaf(fd, of, func(fd arrow.Field, of *pqarrow.SchemaField) arrow.Field {
+		t := types[0]
+		types = types[len(leavesOf(of)):]
+		s, timestamp := t.(*arrow.TimestampType)
+		switch {
+		case t.ID() == arrow.DURATION && fd.Type.ID() == arrow.INT64:
+			fd.Type = t
+		case timestamp && s.TimeZone == "" && of.IsLeaf() && f.meta.Schema.Column(of.ColIndex).PhysicalType() == arrowparquet.Types.Int96:
+			fd.Type = &arrow.TimestampType{Unit: arrow.Nanosecond}
 		}
-		return plain
+		return fd
+	})
+}
+
+// leafTypes are the types at the bottom of a type.
+func leafTypes(t arrow.DataType) []arrow.DataType {
+	t = unwrapped(t)
+	nested, ok := t.(arrow.NestedType)
+	if !ok {
+		return []arrow.DataType{t}
 	}
-	switch p := plain.(type) {
-	case *arrow.MapType:
-		if s, ok := stored.(*arrow.MapType); ok {
-			key, item := p.KeyField(), p.ItemField()
-			key.Type, item.Type = durations(key.Type, s.KeyType()), durations(item.Type, s.ItemType())
-			m := arrow.MapOfFields(key, item)
-			m.KeysSorted = p.KeysSorted
-			return m
-		}
-	case *arrow.StructType:
-		if s, ok := stored.(*arrow.StructType); ok && s.NumFields() == p.NumFields() {
-			fields := slices.Clone(p.Fields())
-			for i := range fields {
-				fields[i].Type = durations(fields[i].Type, s.Field(i).Type)
-			}
-			return arrow.StructOf(fields...)
-		}
+	var all []arrow.DataType
+	for _, fd := range nested.Fields() {
+		all = append(all, leafTypes(fd.Type)...)
 	}
-	return plain
+	return all
 }
 
 // withoutNoID is metadata without the field id -1, which arrow-go gives to columns that

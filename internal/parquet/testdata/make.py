@@ -40,6 +40,13 @@ for codec in ("none", "snappy", "gzip", "zstd", "brotli", "lz4"):
         made(f"writers/pyarrow-{codec}-v{version[0]}", lambda p: pq.write_table(table, p, compression=codec, data_page_version=version, **plain))
 made("writers/pyarrow-delta", lambda p: pq.write_table(table, p, compression="none", use_dictionary=False, data_page_version="2.0", column_encoding={
     "i": "DELTA_BINARY_PACKED", "n": "DELTA_BINARY_PACKED", "f": "BYTE_STREAM_SPLIT", "s": "DELTA_BYTE_ARRAY", "u": "DELTA_LENGTH_BYTE_ARRAY"}, **plain))
+times = pa.table({
+    "naive": pa.array(nulls([i * 1_000_000 for i in r]), pa.timestamp("us")), "utc": pa.array(nulls([i * 1_000_000 for i in r]), pa.timestamp("us", "UTC")),
+    "list": pa.array(nulls([[i] * (i % 3) for i in r]), pa.list_(pa.timestamp("us"))),
+    "struct": pa.array(nulls([{"for": i, "at": i, "utc": i} for i in r]), pa.struct([("for", pa.duration("ms")), ("at", pa.timestamp("ms")), ("utc", pa.timestamp("ms", "UTC"))])),
+})
+for stored in (True, False):
+    made("writers/pyarrow-int96" + ("" if stored else "-no-schema"), lambda p: pq.write_table(times, p, use_deprecated_int96_timestamps=True, store_schema=stored, write_page_checksum=True))
 made("writers/duckdb", lambda p: duckdb.from_arrow(table).to_parquet(p))
 made("writers/polars", lambda p: pl.from_arrow(table).write_parquet(p, row_group_size=40))
 
