@@ -148,18 +148,19 @@ type form struct {
 	group  int64 // rows of a row group; all when 0
 	noIdx  bool
 	delta  bool // integers, dates and times are delta-packed
+	ints   bool // decimals of at most 18 digits are in integers
 	sorted []arrowparquet.SortingColumn
 }
 
 func (f form) String() string {
-	return fmt.Sprintf("%s,v2=%t,dict=%t,delta=%t,limit=%d,page=%d,group=%d", f.codec, f.v2, f.dict, f.delta, f.limit, f.page, f.group)
+	return fmt.Sprintf("%s,v2=%t,dict=%t,delta=%t,ints=%t,limit=%d,page=%d,group=%d", f.codec, f.v2, f.dict, f.delta, f.ints, f.limit, f.page, f.group)
 }
 
 func write(t testing.TB, f form, b arrow.RecordBatch) []byte {
 	t.Helper()
 	props := []arrowparquet.WriterProperty{
 		arrowparquet.WithCompression(f.codec), arrowparquet.WithDictionaryDefault(f.dict), arrowparquet.WithStats(true), arrowparquet.WithPageIndexEnabled(!f.noIdx), arrowparquet.WithVersion(arrowparquet.V2_LATEST),
-		arrowparquet.WithBatchSize(64), arrowparquet.WithSortingColumns(f.sorted),
+		arrowparquet.WithBatchSize(64), arrowparquet.WithSortingColumns(f.sorted), arrowparquet.WithStoreDecimalAsInteger(f.ints),
 	}
 	for _, c := range b.Schema().Fields() {
 		fixed, ok := c.Type.(arrow.FixedWidthDataType)
