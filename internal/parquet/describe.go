@@ -90,7 +90,7 @@ func Describe(src storage.File) (d *Description, err error) {
 			d, err = nil, &FileError{File: src.Name(), RowGroup: -1, Err: err}
 		}
 	}()
-	footer, err := readFooter(src)
+	footer, err := ReadFooter(src, src.Size())
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package parquet
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -18,13 +17,6 @@ import (
 
 	"github.com/levada-data/levada/internal/storage"
 	"github.com/levada-data/levada/pkg/blocks"
-)
-
-// Bounds of what a footer may ask for.
-const (
-	maxFooter  = 256 << 20
-	tailBytes  = 64 << 10 // first read from the end: the whole footer, mostly
-	footerTail = 8        // length and magic
 )
 
 // Identity tells two files of one name apart: size and footer. Modification times
@@ -70,7 +62,7 @@ func Open(ctx context.Context, src storage.File, mem memory.Allocator) (f *File,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	footer, err := readFooter(src)
+	footer, err := ReadFooter(src, src.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -91,40 +83,6 @@ func Open(ctx context.Context, src storage.File, mem memory.Allocator) (f *File,
 		return nil, err
 	}
 	return f, nil
-}
-
-// readFooter returns the footer's bytes, having compared its length with the file.
-func readFooter(src storage.File) ([]byte, error) {
-	size := src.Size()
-	if size < 12 {
-		return nil, fmt.Errorf("%w: it has %d bytes", ErrNotParquet, size)
-	}
-	tail := make([]byte, min(size, tailBytes))
-	if _, err := src.ReadAt(tail, size-int64(len(tail))); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	switch magic := string(tail[len(tail)-4:]); magic {
-	case "PAR1":
-	case "PARE":
-		return nil, ErrEncrypted
-	default:
-		return nil, fmt.Errorf("%w: it does not end with PAR1; it may be truncated", ErrNotParquet)
-	}
-	n := int64(binary.LittleEndian.Uint32(tail[len(tail)-footerTail:]))
-	if n > size-footerTail-4 {
-		return nil, fmt.Errorf("%w: its footer of %d bytes does not fit the file of %d", ErrCorrupt, n, size)
-	}
-	if n > maxFooter {
-		return nil, fmt.Errorf("%w: its footer has %d bytes, more than %d", ErrTooLarge, n, int64(maxFooter))
-	}
-	if n+footerTail <= int64(len(tail)) {
-		return tail[int64(len(tail))-footerTail-n : len(tail)-footerTail], nil
-	}
-	footer := make([]byte, n)
-	if _, err := src.ReadAt(footer, size-footerTail-n); err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	return footer, nil
 }
 
 // check compares what the footer says with the file, so that no later read allocates

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/levada-data/levada/internal/pages"
+	"github.com/levada-data/levada/internal/parquet"
 )
 
 const (
@@ -39,7 +40,7 @@ func (w *Writer) copy(ctx context.Context, s *Source, chunks []copied) error {
 			w.buf = make([]byte, n)
 		}
 		b := w.buf[:n]
-		if err := readAt(s.r, b, sp.at); err != nil {
+		if err := parquet.ReadAt(s.r, b, sp.at); err != nil {
 			return s.wrap(chunks[0].group, chunks[0].column, err)
 		}
 		var err error
@@ -217,7 +218,7 @@ func (s *Source) read(spans []span) (map[span][]byte, error) {
 			n++
 		}
 		b := make([]byte, all.n)
-		if err := readAt(s.r, b, all.at); err != nil {
+		if err := parquet.ReadAt(s.r, b, all.at); err != nil {
 			return nil, err
 		}
 		for _, sp := range spans[:n] {

@@ -1,5 +1,7 @@
 package stitch
 
+import "github.com/levada-data/levada/internal/parquet"
+
 // location is where a data page is.
 type location struct {
 	at, n int64 // bytes, header included
@@ -153,7 +155,7 @@ func (s *Source) filter(c *chunk) ([]byte, error) {
 		return nil, nil
 	}
 	head := make([]byte, min(filterHeader, s.end-c.bloom.at))
-	if err := readAt(s.r, head, c.bloom.at); err != nil {
+	if err := parquet.ReadAt(s.r, head, c.bloom.at); err != nil {
 		return nil, err
 	}
 	d := &decoder{b: head}
@@ -171,5 +173,5 @@ func (s *Source) filter(c *chunk) ([]byte, error) {
 		return nil, nil //nolint:nilerr // a filter that cannot be read is done without
 	}
 	b := make([]byte, whole.n)
-	return b, readAt(s.r, b, whole.at)
+	return b, parquet.ReadAt(s.r, b, whole.at)
 }

@@ -74,7 +74,7 @@ func NewLayout(schema *arrow.Schema, o Options) (*Layout, error) {
 	if _, err := w.Close(); err != nil {
 		return nil, err
 	}
-	raw, err := readFooter(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	raw, err := parquet.ReadFooter(bytes.NewReader(file.Bytes()), int64(file.Len()))
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (r *pageReader) fill(ctx context.Context, n int) error {
 			return context.Cause(ctx)
 		}
 		to := min(from+int(r.src.some), whole)
-		if err := readAt(r.src.r, r.buf[from:to], r.at); err != nil {
+		if err := parquet.ReadAt(r.src.r, r.buf[from:to], r.at); err != nil {
 			return err
 		}
 		r.at += int64(to - from)

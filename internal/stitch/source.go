@@ -3,10 +3,8 @@ package stitch
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -14,13 +12,6 @@ import (
 
 	"github.com/levada-data/levada/internal/parquet"
 	"github.com/levada-data/levada/internal/storage"
-)
-
-// Bounds of what a footer may ask for.
-const (
-	maxFooter = 64 << 20
-	tailBytes = 64 << 10 // first read from the end: the whole footer, mostly
-	endBytes  = 8        // length and magic
 )
 
 // Source is a Parquet file whose column chunks may be taken over. It is safe for
@@ -51,7 +42,7 @@ func OpenSource(name string, r io.ReaderAt, size int64) (s *Source, err error) {
 			s, err = nil, &parquet.FileError{File: name, RowGroup: -1, Err: err}
 		}
 	}()
-	raw, err := readFooter(r, size)
+	raw, err := parquet.ReadFooter(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +51,7 @@ func OpenSource(name string, r io.ReaderAt, size int64) (s *Source, err error) {
 		return nil, err
 	}
 	sum := sha256.Sum256(raw)
-	s = &Source{name: name, r: r, end: size - endBytes - int64(len(raw)), sum: hex.EncodeToString(sum[:]), meta: meta, step: copyBytes, some: pageBytes, old: shortSizes(meta.createdBy)}
+	s = &Source{name: name, r: r, end: size - parquet.FooterTail - int64(len(raw)), sum: hex.EncodeToString(sum[:]), meta: meta, step: copyBytes, some: pageBytes, old: shortSizes(meta.createdBy)}
 	if far, ok := r.(storage.Distant); ok {
 		s.step = max(s.step, far.Distant().Split, distantBytes)
 		s.some = s.step
@@ -70,48 +61,6 @@ func OpenSource(name string, r io.ReaderAt, size int64) (s *Source, err error) {
 	}
 	s.tops = meta.names()
 	return s, nil
-}
-
-// readFooter returns the footer's bytes, having compared its length with the file.
-func readFooter(r io.ReaderAt, size int64) ([]byte, error) {
-	if size < 12 {
-		return nil, fmt.Errorf("%w: it has %d bytes", parquet.ErrNotParquet, size)
-	}
-	tail := make([]byte, min(size, tailBytes))
-	if err := readAt(r, tail, size-int64(len(tail))); err != nil {
-		return nil, err
-	}
-	switch magic := string(tail[len(tail)-4:]); magic {
-	case "PAR1":
-	case "PARE":
-		return nil, parquet.ErrEncrypted
-	default:
-		return nil, fmt.Errorf("%w: it does not end with PAR1; it may be truncated", parquet.ErrNotParquet)
-	}
-	n := int64(binary.LittleEndian.Uint32(tail[len(tail)-endBytes:]))
-	if n > size-endBytes-4 {
-		return nil, corrupt("its footer of %d bytes does not fit the file of %d", n, size)
-	}
-	if n > maxFooter {
-		return nil, fmt.Errorf("%w: its footer has %d bytes, more than %d", parquet.ErrTooLarge, n, int64(maxFooter))
-	}
-	if n+endBytes <= int64(len(tail)) {
-		return slices.Clone(tail[int64(len(tail))-endBytes-n : len(tail)-endBytes]), nil
-	}
-	raw := make([]byte, n)
-	return raw, readAt(r, raw, size-endBytes-n)
-}
-
-// readAt fills p.
-func readAt(r io.ReaderAt, p []byte, at int64) error {
-	n, err := r.ReadAt(p, at)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		return corrupt("it ends before byte %d", at+int64(len(p)))
-	}
-	return err
 }
 
 // check compares what the footer says with the file, so that no later read is for a

@@ -4,6 +4,8 @@ import (
 	"context"
 	"hash/crc32"
 	"slices"
+
+	"github.com/levada-data/levada/internal/parquet"
 )
 
 // sum puts chunks of a source into a stage page by page, each with the checksum of its
@@ -34,7 +36,7 @@ func (w *Writer) sumChunk(ctx context.Context, s *Source, c *outChunk, st *stage
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		if err := readAt(s.r, w.buf[at:min(at+s.step, sp.n)], sp.at+at); err != nil {
+		if err := parquet.ReadAt(s.r, w.buf[at:min(at+s.step, sp.n)], sp.at+at); err != nil {
 			return err
 		}
 	}
