@@ -31,9 +31,12 @@ var (
 	// ErrUnreachable is wrapped when the store does not answer, or answers that it failed,
 	// for longer than requests were repeated.
 	ErrUnreachable = errors.New("store does not answer")
-	// ErrChanged is wrapped when a file is not the one that was opened any more. Who opens it
-	// again sees whether it is still the one that is wanted: it may only have been touched.
-	ErrChanged = errors.New("file changed while it was read")
+	// ErrChanged is wrapped when an object is not the one that was opened any more: its tag,
+	// which knows its bytes, is another.
+	ErrChanged = errors.New("object changed while it was read")
+	// ErrModified is wrapped when a local file was written to since it was opened. Who opens
+	// it again sees whether it is still the one that is wanted: it may only have been touched.
+	ErrModified = errors.New("file was modified while it was read")
 )
 
 // Error says which operation failed on which file, and what to do.
@@ -57,7 +60,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // IsPermanent reports that an error does not pass by itself: a full or read-only
 // device, missing rights or credentials, no bucket, no file where one should be. A person must act.
 func IsPermanent(err error) bool {
-	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrNotRegular} {
+	for _, e := range []error{ErrFull, ErrDenied, ErrNoBucket, ErrCredentials, ErrChanged, ErrNotRegular} {
 		if errors.Is(err, e) {
 			return true
 		}

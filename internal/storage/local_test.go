@@ -123,7 +123,7 @@ func TestLocalChangedFile(t *testing.T) {
 			require.NoError(t, err)
 			change(t, name)
 			_, err = f.ReadAt(got, 36)
-			require.ErrorIs(t, err, storage.ErrChanged)
+			require.ErrorIs(t, err, storage.ErrModified)
 			require.False(t, storage.IsPermanent(err))
 			again, err := storage.OpenLocal(name)
 			require.NoError(t, err)

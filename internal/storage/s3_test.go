@@ -206,7 +206,7 @@ func TestS3ChangedObject(t *testing.T) {
 	require.NoError(t, b.Put(t.Context(), "a", bytes.Repeat([]byte("new "), 100_000)))
 	_, err = f.ReadAt(make([]byte, 1000), 10)
 	require.ErrorIs(t, err, storage.ErrChanged)
-	require.False(t, storage.IsPermanent(err), "opened again, it may be the same one")
+	require.True(t, storage.IsPermanent(err))
 }
 
 func TestS3Expand(t *testing.T) {

@@ -42,7 +42,7 @@ type localFile struct {
 }
 
 // ReadAt gives bytes of the file as it was opened. A file that was written to since then is
-// [ErrChanged]: what is read of it would be some rows of the one and some of the other.
+// [ErrModified]: what is read of it would be some rows of the one and some of the other.
 func (f *localFile) ReadAt(p []byte, at int64) (int, error) {
 	n, err := f.f.ReadAt(p, at)
 	// Looked at afterwards, for a write sets the time before the bytes can be seen.
@@ -51,7 +51,7 @@ func (f *localFile) ReadAt(p []byte, at int64) (int, error) {
 		return 0, wrap("read", f.f.Name(), serr)
 	}
 	if info.Size() != f.size || !info.ModTime().Equal(f.modified) {
-		return 0, wrap("read", f.f.Name(), ErrChanged)
+		return 0, wrap("read", f.f.Name(), ErrModified)
 	}
 	return n, err
 }

@@ -54,7 +54,7 @@ func (s *parquetSource) read(ctx context.Context, task uint32, meter *flow.Meter
 
 // isBad reports that it is a file itself that cannot be read.
 func isBad(err error) bool {
-	return parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrNotExist) || errors.Is(err, storage.ErrNotRegular)
+	return parquet.IsDamaged(err) || errors.Is(err, parquet.ErrChanged) || errors.Is(err, storage.ErrChanged) || errors.Is(err, storage.ErrNotExist) || errors.Is(err, storage.ErrNotRegular)
 }
 
 // rows reads a task.

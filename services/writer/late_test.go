@@ -543,7 +543,7 @@ func TestLateErrorsAreTheSources(t *testing.T) {
 		change func(path string) error
 		want   string
 	}{
-		"Gone":    {os.Remove, "does not exist"},
+		"Gone":    {os.Remove, "no such file"},
 		"Changed": {func(path string) error { return os.Rename(filepath.Join(filepath.Dir(path), "in-1.parquet"), path) }, "changed"},
 		"Short":   {func(path string) error { return os.Truncate(path, 100) }, "truncated"},
 	} {

@@ -167,7 +167,7 @@ func TestLateSourceThatChanges(t *testing.T) {
 		"truncated": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, 1000)) },
 		"empty":     func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Truncate(path, 0)) },
 	} {
-		reasons := map[string]string{"gone": "does not exist", "changed": "changed", "truncated": "truncated", "empty": "0 bytes"}
+		reasons := map[string]string{"gone": "no such file", "changed": "changed", "truncated": "truncated", "empty": "0 bytes"}
 		for kind, operators := range map[string]string{"whole": whole, "filtered": filtered} {
 			t.Run("Directory/"+name+"/"+kind, func(t *testing.T) {
 				dir, out := t.TempDir(), filepath.Join(t.TempDir(), "out")
