@@ -51,7 +51,7 @@ func flagError(err error) error {
 	if !ok {
 		return err
 	}
-	want := ""
+	var want string
 	switch kind := bad.GetFlag().Value.Type(); {
 	case errors.Is(err, strconv.ErrRange):
 		want = "too large a number"

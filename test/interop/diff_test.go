@@ -57,7 +57,7 @@ func TestDiffAgreesWithDuckDB(t *testing.T) {
 		for _, c := range got.Columns {
 			require.Equal(t, want.Columns[c.Column], c.Equal, "%s: column %s", what, c.Column)
 			nulls := want.Nulls[c.Column]
-			require.Equal(t, nulls[:], []int64{c.A.Nulls, c.B.Nulls}, "%s: column %s", what, c.Column)
+			require.Equal(t, nulls, [2]int64{c.A.Nulls, c.B.Nulls}, "%s: column %s", what, c.Column)
 		}
 		if got.Equal {
 			equal++
