@@ -56,8 +56,8 @@ func TestDiffAgreesWithDuckDB(t *testing.T) {
 		require.Len(t, got.Columns, len(want.Columns), what)
 		for _, c := range got.Columns {
 			require.Equal(t, want.Columns[c.Column], c.Equal, "%s: column %s", what, c.Column)
-			nulls := want.Nulls[c.Column]
-			require.Equal(t, nulls, [2]int64{c.A.Nulls, c.B.Nulls}, "%s: column %s", what, c.Column)
+			require.Equal(t, want.Nulls[c.Column][0], c.A.Nulls, "%s: nulls of column %s", what, c.Column)
+			require.Equal(t, want.Nulls[c.Column][1], c.B.Nulls, "%s: nulls of column %s", what, c.Column)
 		}
 		if got.Equal {
 			equal++
