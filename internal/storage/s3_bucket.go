@@ -186,6 +186,9 @@ func (b *s3Bucket) parts(ctx context.Context, id, key string) ([]types.Completed
 			})
 		}
 	}
+	if len(parts) == 0 { // each of ours has one: somebody else is completing it at this moment
+		return nil, b.c.wrapUpload("look at staged", key, &types.NoSuchUpload{})
+	}
 	return parts, nil
 }
 
