@@ -1,2 +1,2 @@
-// Package rounds says how often a test of values that are drawn at random draws.
+// Package rounds says how much of the tests of values the race detector is shown.
 package rounds

@@ -11,3 +11,14 @@ func Of(n int) int {
 	}
 	return n
 }
+
+// Some returns all, or under -short the first tenth of them and at least one.
+func Some[T any](all []T) []T { return all[:Of(len(all))] }
+
+// Alone skips a test under -short: it runs in one goroutine, where nothing can race.
+func Alone(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("one goroutine: nothing here can race")
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/pkg/expr"
 )
 
@@ -122,6 +123,7 @@ func TestNumbersBeyondTheRange(t *testing.T) {
 }
 
 func TestStringsAreBounded(t *testing.T) {
+	rounds.Alone(t)
 	mem := checked(t)
 	long := strings.Repeat("é", 700<<10) // 1.4 MiB
 	values := array.NewStringBuilder(mem)
@@ -149,6 +151,19 @@ func TestStringsAreBounded(t *testing.T) {
 	require.NoError(t, err)
 	defer got.Release()
 	require.Equal(t, []expr.RowError{{Row: 0, Operation: "+", Err: expr.ErrTooLong}, {Row: 1, Operation: "+", Err: expr.ErrTooLong}}, failed)
+}
+
+// A member that works with bools of its own does not write into the answer, which grows
+// while the members are evaluated.
+func TestMembersLeaveTheAnswerAlone(t *testing.T) {
+	mem := checked(t)
+	number := arrow.PrimitiveTypes.Int64
+	b := jsonBatch(t, mem, `[{"x":18,"a":0,"b":0}, {"x":18,"a":1,"b":0}, {"x":5,"a":0,"b":0}, {"x":1,"a":1,"b":0}, {"a":0,"b":0}]`, field("x", number), field("a", number), field("b", number))
+	for _, member := range []string{"nullIf(a, b)", "a == b ? nullIf(a, b) : a", "coalesce(nullIf(a, b), nullIf(b, a))"} {
+		values, failed := evaluate(t, mem, "x in [5, "+member+", 7]", b)
+		require.Equal(t, []any{nil, false, true, true, nil}, values, member)
+		require.Empty(t, failed)
+	}
 }
 
 func TestPatternsFromAColumn(t *testing.T) {

@@ -55,17 +55,19 @@ func buildMember(c *compiler, _ *signature, args []operand) (operand, *problem) 
 	if wrong != nil {
 		return operand{}, wrong
 	}
-	register := c.register(kindBool)
-	o := operand{nullable: nullable, register: register}
+	o := operand{nullable: nullable}
 	if len(n.elements) == 0 {
-		o.node = &callNode{name: "in", kind: kindBool, kernel: set.kernel(x), args: []node{x.node}, derive: set.bounds(x), register: register}
+		o.register = c.register(kindBool)
+		o.node = &callNode{name: "in", kind: kindBool, kernel: set.kernel(x), args: []node{x.node}, derive: set.bounds(x), register: o.register}
 	} else {
 		if len(list.elements) > len(n.elements) {
 			n.constants = set.kernel(x)
 		}
-		n.register, n.same = register, c.fresh(kindBool)
+		// Registers that nobody has had: the result grows while the elements are evaluated,
+		// and what they work in was free when they were compiled.
+		n.register, n.same = c.fresh(kindBool), c.fresh(kindBool)
 		n.pending, n.unknown = c.mask(), c.mask()
-		o.node = n
+		o.node, o.register = n, n.register
 	}
 	c.release(x)
 	c.release(list.elements...)
