@@ -15,7 +15,10 @@ NATSTOOL  := go tool -modfile=deployments/ci/nats.mod
 # Like go test, but it counts and names the tests that the machine could not run.
 # What tests have counted they log as "counted: ...": it is printed when they have passed.
 COUNTS     = $(CACHE)/$@.json
-TESTS      = @mkdir -p $(CACHE) && $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --jsonfile $(COUNTS) --
+# Tests wait for servers: one package more at once than there are processors.
+TESTS      = @mkdir -p $(CACHE) && $(TOOL) gotestsum --format pkgname-and-test-fails --format-hide-empty-pkg --jsonfile $(COUNTS) -- -p $$(($(JOBS) + 1))
+# The longest first: one of them alone at the end would leave processors idle.
+PACKAGES  := ./test/stack ./test/rules ./cmd/levada ./...
 COUNTED    = @sed -nE 's/.*"Output":" *[a-z0-9_]+_test\.go:[0-9]+: counted: (.*)\\n"\}/\1/p' $(COUNTS) | sort
 CACHE     := .cache
 DIST      := dist
@@ -66,7 +69,7 @@ demo: build ## make a customer table (ROWS, FILES), run the examples over it and
 .PHONY: test
 test: ## run the tests; fetches the Go modules that they need, nothing else
 	go mod download
-	$(TESTS) ./...
+	$(TESTS) $(PACKAGES)
 	$(COUNTED)
 
 .PHONY: clean
@@ -167,19 +170,21 @@ vuln: ## look for known vulnerabilities; needs the Go vulnerability database on 
 ##@ Prove
 
 # test vets the code; race and fuzz would do it again, to every module, for the same answer.
-# Under -short, tests of values draw fewer (internal/rounds): a race lies in a schedule.
+# Under -short, tests of values draw fewer and what has one goroutine is left out
+# (internal/rounds, [short] in scripts): a race lies in a schedule.
 .PHONY: race
 race: export CGO_ENABLED = 1
 race: ## run the tests under the race detector; needs a C compiler
-	$(TESTS) -race -vet=off -short ./...
+	$(TESTS) -race -vet=off -short $(PACKAGES)
 	$(COUNTED)
 
-# A target compiles and links for longer than it fuzzes, on one processor: so JOBS at once.
+# A target compiles and links for longer than it fuzzes, on one processor: so JOBS at once,
+# and each fuzzes on one.
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME, JOBS at once
 	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | sed -E 's|/[^/]*:func | |' | \
 	  xargs -P $(JOBS) -L 1 bash -c 'code=0; \
-	    out=$$(go test -vet=off -run "^$$" -fuzz "^$$1\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$0" < /dev/null 2>&1) || code=$$?; \
+	    out=$$(go test -vet=off -run "^$$" -fuzz "^$$1\$$" -parallel 1 -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$0" < /dev/null 2>&1) || code=$$?; \
 	    printf "fuzz %s %s\n%s\n" "$$0" "$$1" "$$out"; exit $$code'
 
 .PHONY: chaos

@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/stitch"
 )
 
@@ -15,8 +16,8 @@ import (
 // and pages that the metadata says; few rows and as many as fill pages.
 func TestEncode(t *testing.T) {
 	fs := fields(append(flat(), nested()...))
-	for _, codec := range []string{"none", "snappy", "zstd"} {
-		for _, rows := range []int{1, 999, 70_000} {
+	for _, codec := range rounds.Some([]string{"none", "snappy", "zstd"}) {
+		for _, rows := range []int{1, 999, rounds.Of(70_000)} {
 			fs := fs
 			if rows > 1000 {
 				fs = fields(flat())

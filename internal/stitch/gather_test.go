@@ -18,6 +18,7 @@ import (
 	"github.com/apache/arrow-go/v18/parquet/pqarrow"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/stitch"
 )
 
@@ -47,7 +48,7 @@ func choose(rng *rand.Rand, rows int) []uint32 {
 // codec into any other, are those of the source.
 func TestGather(t *testing.T) {
 	fs := fields(flat())
-	for i, f := range forms() {
+	for i, f := range rounds.Some(forms()) {
 		for j, into := range []string{"none", "snappy", "zstd"} {
 			t.Run(fmt.Sprintf("%s,into=%s", f, into), func(t *testing.T) {
 				rng := rand.New(rand.NewPCG(uint64(i), uint64(j)))
@@ -94,7 +95,7 @@ func TestGatherManyPages(t *testing.T) {
 		{codec: compress.Codecs.Snappy, dict: true, limit: 4000, page: 2000},
 		{codec: compress.Codecs.Zstd, v2: true, dict: true, limit: 1000, page: 900, group: 9000},
 	} {
-		b := batch(t, fs, 30_000, 7, 5000)
+		b := batch(t, fs, rounds.Of(30_000), 7, 5000)
 		s := open(t, write(t, f, b))
 		l := layout(t, stitch.Options{Codec: codec(f.codec)}, fs...)
 		var out bytes.Buffer
@@ -239,6 +240,7 @@ func checkPageIndex(t testing.TB, r *file.Reader, g, i int, col arrow.Array, nam
 // A dictionary column of which some rows are kept has a column index like any other: the
 // bounds of its pages are those of the values that are kept.
 func TestGatheredDictionaryHasAColumnIndex(t *testing.T) {
+	rounds.Alone(t)
 	const rows, distinct = 1_300_000, 20_000
 	fs := []arrow.Field{{Name: "number", Type: arrow.PrimitiveTypes.Int64, Nullable: true}, {Name: "text", Type: arrow.BinaryTypes.String}}
 	numbers, texts := array.NewInt64Builder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/internal/stitch"
 )
 
@@ -28,6 +29,7 @@ func (c *counter) ReadAt(p []byte, at int64) (int, error) {
 // A row group that is taken in pieces has all its rows, in whatever order the pieces come,
 // and each piece reads little more than its own pages.
 func TestGatherPieces(t *testing.T) {
+	rounds.Alone(t)
 	const rows, pieces = 240_000, 6
 	fs := []arrow.Field{
 		{Name: "number", Type: arrow.PrimitiveTypes.Int64},

@@ -343,6 +343,7 @@ func (f *formatter) verbatim(head string, n *yaml.Node, indent int, beside strin
 	for len(lines) > 0 && strings.TrimSpace(lines[len(lines)-1]) == "" && !strings.Contains(sign, "+") {
 		lines = lines[:len(lines)-1]
 	}
+	depth = max(depth, 0) // of |+ with empty lines alone
 	for _, l := range lines {
 		if len(l) < depth {
 			f.out = append(f.out, outLine{})

@@ -147,6 +147,7 @@ func FuzzFormat(f *testing.F) {
 	require.NoError(f, err)
 	f.Add(more)
 	f.Add([]byte("a: |+\n  x\n\n# c\nb: [1, # d\n 2]\n"))
+	f.Add([]byte("a: |+\n\n  \n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		out, err := pipeline.Format("fuzz", data)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/pkg/pipeline"
 )
 
@@ -138,6 +139,7 @@ func TestSchemaTakesWhatTheParserTakes(t *testing.T) {
 // Each value of each good spec is replaced by others, left out, or given a neighbour:
 // parser and schema agree on every one of them, but for what only the parser can know.
 func TestSchemaAgreesWithTheParserOnMutants(t *testing.T) {
+	rounds.Alone(t)
 	validate := judge(t, pipeline.SchemaID, pipeline.Schema())
 	mutants, good, alone := 0, 0, 0
 	for path, data := range specs(t, "testdata/good/*.yaml") {

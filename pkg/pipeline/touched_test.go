@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/pkg/operator"
 )
 
@@ -197,6 +198,7 @@ func touchedTable(mem memory.Allocator, rng *rand.Rand, rows int) arrow.RecordBa
 // that have not travelled, has the same rows as one to whom all have come. A pipeline that
 // has no such form says why.
 func TestTouchedChangesNothingOfTheRows(t *testing.T) {
+	rounds.Alone(t)
 	mem := memory.NewCheckedAllocator(memory.DefaultAllocator)
 	defer mem.AssertSize(t, 0)
 	rng := rand.New(rand.NewPCG(3, 4))

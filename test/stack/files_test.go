@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -252,6 +253,7 @@ func TestFilesThatAreWrittenOverWhileTheyAreRead(t *testing.T) {
 		return out.Bytes()
 	}
 	planned, other := file(1_000_000), file(5_000_000)
+	ofPlanned := regexp.MustCompile(`\b1[0-9]{6}\b|1\.?[0-9]*e\+06`)
 	require.Len(t, other, len(planned))
 	for _, c := range []struct{ carry, policy, what string }{
 		{"all", "fail", "written over"},
@@ -294,9 +296,7 @@ func TestFilesThatAreWrittenOverWhileTheyAreRead(t *testing.T) {
 			require.Len(t, slices.Compact(slices.Clone(rows)), len(rows))
 			require.EqualValues(t, len(rows), m.Books.Written)
 			require.EqualValues(t, n, m.Books.Written+m.Books.Dropped["source/on_bad_file[0]"])
-			for _, row := range rows {
-				require.Regexp(t, `\b1[0-9]{6}\b|1\.?[0-9]*e\+06`, row)
-			}
+			require.Empty(t, slices.DeleteFunc(rows, ofPlanned.MatchString))
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/services/reader"
 	"github.com/levada-data/levada/services/transform"
@@ -26,9 +27,8 @@ import (
 // nothing in the result: random pipelines, each run plainly and then in random other
 // ways, give the same rows.
 func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
-	const pipelines, ways = 6, 3
 	tables := []string{stack.Customers(t, 12_000, 3, 1500), stack.Customers(t, 36_000, 3, 9000), customersWithPlaces(t, 24_000)} // the row groups of one are worth keeping
-	for seed := range uint64(pipelines) {
+	for seed := range uint64(rounds.Of(6)) {
 		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			table := seed % uint64(len(tables))
@@ -38,7 +38,7 @@ func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
 			plain := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1}
 			want := plain.run(t, in, stages)
 			require.NotEmpty(t, want)
-			for i := range ways {
+			for i := range 3 {
 				w := randomWay(r)
 				t.Logf("way %d: %+v", i, w)
 				got := w.run(t, in, stages)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/levada-data/levada/internal/rounds"
 	"github.com/levada-data/levada/pkg/flow"
 	"github.com/levada-data/levada/test/stack"
 )
@@ -59,7 +60,7 @@ func TestOperators_GiveTheSameRowsHoweverTheyTravel(t *testing.T) {
 				require.Less(t, len(want), 30_000)
 			}
 			some := slices.Sorted(maps.Keys(layouts))
-			for i := range 3 { // of each case others
+			for i := range rounds.Of(3) { // of each case others
 				layout := some[(len(name)+3*i)%len(some)]
 				w := layouts[layout]
 				require.Equal(t, stack.Digest(want), stack.Digest(w.run(t, in, c.stages)), layout)
