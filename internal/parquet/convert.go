@@ -236,11 +236,12 @@ func as(mem memory.Allocator, a arrow.Array, to arrow.DataType) (arrow.Array, er
 // of an array of the other: they differ in the names and the metadata of fields inside
 // lists and maps, or in what Parquet has no word for.
 func alike(a, b arrow.DataType) bool {
+	zoned, _ := b.(*arrow.TimestampType)
 	switch {
 	case arrow.TypeEqual(a, b):
 		return true
 	case a.ID() == arrow.INT64 && b.ID() == arrow.DURATION, a.ID() == arrow.BINARY && b.ID() == arrow.STRING,
-		arrow.TypeEqual(a, arrow.FixedWidthTypes.Timestamp_ns) && arrow.TypeEqual(b, &arrow.TimestampType{Unit: arrow.Nanosecond}): // of an INT96
+		arrow.TypeEqual(a, arrow.FixedWidthTypes.Timestamp_ns) && zoned != nil && zoned.Unit == arrow.Nanosecond: // of an INT96
 		return true
 	case a.ID() != b.ID():
 		return false

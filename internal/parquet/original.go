@@ -215,8 +215,8 @@ func restores(stored, plain arrow.DataType) bool {
 }
 
 // asStored gives the leaves of a column what only the stored type says of them: that they
-// are durations, which Parquet holds as integers; that an INT96, which has no word for a zone
-// and is in UTC to arrow-go, is in none.
+// are durations, which Parquet holds as integers; the zone of an INT96, or that it is in none:
+// an INT96 has no word for it, and is in UTC to arrow-go.
 func (f *File) asStored(fd arrow.Field, of *pqarrow.SchemaField, stored arrow.DataType) arrow.Field {
 	types := leafTypes(stored)
 	if len(types) != len(leavesOf(of)) {
@@ -229,8 +229,8 @@ func (f *File) asStored(fd arrow.Field, of *pqarrow.SchemaField, stored arrow.Da
 		switch {
 		case t.ID() == arrow.DURATION && fd.Type.ID() == arrow.INT64:
 			fd.Type = t
-		case timestamp && s.TimeZone == "" && of.IsLeaf() && f.meta.Schema.Column(of.ColIndex).PhysicalType() == arrowparquet.Types.Int96:
-			fd.Type = &arrow.TimestampType{Unit: arrow.Nanosecond}
+		case timestamp && of.IsLeaf() && f.meta.Schema.Column(of.ColIndex).PhysicalType() == arrowparquet.Types.Int96:
+			fd.Type = &arrow.TimestampType{Unit: arrow.Nanosecond, TimeZone: s.TimeZone}
 		}
 		return fd
 	})
