@@ -231,6 +231,11 @@ func TestCompileSaysAllThatIsWrong(t *testing.T) {
 			`1:18: there is no column "nothere" (the columns are id, amount, email, note, active, at, took, timestamp, package, unit price, a.b, 2nd and 7 more)`,
 			`1:35: unsigned numbers are not supported (write 1)`,
 		},
+		"id in [1, 1 / 0, note, 2 / 0]": {
+			`1:13: / fails in every row: division by zero`,
+			`1:18: a value of kind string in a list to find a value of kind int in`,
+			`1:26: / fails in every row: division by zero`,
+		},
 		// Structs, lists and maps.
 		"tgs[idd].sze > 1 && tags[iid] == 1": {
 			`1:1: there is no column "tgs" (did you mean tags?)`,

@@ -59,10 +59,11 @@ func (c *compiler) fresh(k kind) int {
 	return len(c.registers) - 1
 }
 
-// release frees the registers of operands whose values nobody needs any more.
+// release frees the registers of operands whose values nobody needs any more. What is
+// broken has none.
 func (c *compiler) release(args ...operand) {
 	for _, a := range args {
-		if a.register != noRegister {
+		if !a.broken && a.register != noRegister {
 			s := c.registers[a.register]
 			c.free[s] = append(c.free[s], a.register)
 		}

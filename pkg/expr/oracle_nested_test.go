@@ -264,6 +264,12 @@ func nestedMeanings() []nestedMeaning {
 	}
 }
 
+// unasked are the expressions that do not look at their operands in some rows: errors of
+// those do not count there.
+var unasked = map[string]func(r row) bool{
+	"(%s in m)": func(r row) bool { m, _ := r["m"].(map[string]any); return len(m) == 0 },
+}
+
 // nestedTerm draws the operands of an expression over nested columns.
 func (g *generator) nestedTerm(m nestedMeaning, d int) term {
 	args := make([]term, len(m.args))
@@ -276,7 +282,7 @@ func (g *generator) nestedTerm(m nestedMeaning, d int) term {
 		values := make([]any, len(args))
 		for i, a := range args {
 			v, err := a.eval(r)
-			if err != nil {
+			if skips := unasked[m.form]; err != nil && (skips == nil || !skips(r)) {
 				return nil, err
 			}
 			values[i] = v
