@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,6 +37,7 @@ type benchColumns struct {
 	active        []bool
 	email, digits []string
 	list          *array.List
+	labels        *array.Map
 	ints          []int64
 	floats        []float64
 	bools         []bool
@@ -359,16 +361,13 @@ func functionBatch() arrow.RecordBatch {
 	return array.NewRecordBatch(arrow.NewSchema(fields, nil), append(base.Columns()[:base.NumCols():base.NumCols()], structs, lists, cost, labels), base.NumRows())
 }
 
-// BenchmarkFunctions reports, for each function, nanoseconds a row and how many times those
-// of the plain loop that is.
-func BenchmarkFunctions(b *testing.B) {
-	batch := functionBatch()
-	defer batch.Release()
+// newBenchColumns are the columns of a functionBatch.
+func newBenchColumns(batch arrow.RecordBatch) *benchColumns {
 	n := int(batch.NumRows())
 	c := &benchColumns{
 		visits: batch.Column(0).(*array.Int64).Int64Values(), amount: batch.Column(2).(*array.Float64).Float64Values(),
-		list: batch.Column(12).(*array.List), ints: make([]int64, n), floats: make([]float64, n), bools: make([]bool, n),
-		texts: make([]string, n), decimals: make([]decimal128.Num, n),
+		list: batch.Column(12).(*array.List), labels: batch.Column(14).(*array.Map),
+		ints: make([]int64, n), floats: make([]float64, n), bools: make([]bool, n), texts: make([]string, n), decimals: make([]decimal128.Num, n),
 	}
 	for i := range n {
 		c.at = append(c.at, int64(batch.Column(9).(*array.Timestamp).Value(i)))
@@ -376,32 +375,82 @@ func BenchmarkFunctions(b *testing.B) {
 		c.email = append(c.email, batch.Column(4).(*array.String).Value(i))
 		c.digits = append(c.digits, batch.Column(7).(*array.String).Value(i))
 	}
-	ctx := expr.WithRows(b.Context(), &expr.Rows{File: "file"})
+	return c
+}
+
+// beside reports how many nanoseconds an expression takes a row, and how many times those
+// of a plain loop that is; nil: there is none.
+func beside(b *testing.B, src string, batch arrow.RecordBatch, plain plainLoop, c *benchColumns) {
+	b.Helper()
+	p, err := expr.Compile(src, batch.Schema())
+	require.NoError(b, err)
+	ctx, rows := expr.WithRows(b.Context(), &expr.Rows{File: "file"}), float64(batch.NumRows())
+	begin := time.Now()
+	const rounds = 3
+	for range rounds {
+		if plain != nil {
+			plain(c)
+		}
+	}
+	loop := float64(time.Since(begin).Nanoseconds()) / rounds / rows
+	for b.Loop() {
+		a, _, err := p.Eval(ctx, memory.DefaultAllocator, batch)
+		require.NoError(b, err)
+		a.Release()
+	}
+	ours := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / rows
+	b.ReportMetric(ours, "ns/row")
+	if plain != nil {
+		b.ReportMetric(ours/loop, "x-loop")
+	}
+}
+
+// BenchmarkFunctions reports, for each function, nanoseconds a row and how many times those
+// of the plain loop that is.
+func BenchmarkFunctions(b *testing.B) {
+	batch := functionBatch()
+	defer batch.Release()
+	c := newBenchColumns(batch)
 	for _, form := range formsOf() {
 		f := functionBenches[form]
-		p, err := expr.Compile(f.src, batch.Schema())
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Run(form, func(b *testing.B) {
-			begin := time.Now()
-			const rounds = 3
-			for range rounds {
-				f.plain(c)
-			}
-			plain := float64(time.Since(begin).Nanoseconds()) / rounds / float64(n)
-			for b.Loop() {
-				a, _, err := p.Eval(ctx, memory.DefaultAllocator, batch)
-				if err != nil {
-					b.Fatal(err)
-				}
-				a.Release()
-			}
-			ours := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(n)
-			b.ReportMetric(ours, "ns/row")
-			b.ReportMetric(ours/plain, "x-loop")
-		})
+		b.Run(form, func(b *testing.B) { beside(b, f.src, batch, f.plain, c) })
 	}
+}
+
+// elementLoops are the plain loops of those of BenchmarkKinds that go through elements.
+var elementLoops = map[string]plainLoop{
+	"visits in scores": func(c *benchColumns) {
+		scores := c.list.ListValues().(*array.Int64).Int64Values()
+		for i, x := range c.visits {
+			from, to := c.list.ValueOffsets(i)
+			c.bools[i] = slices.Contains(scores[from:to], x)
+		}
+	},
+	"'3' in labels": func(c *benchColumns) {
+		for i := range c.visits {
+			c.bools[i] = keyOf(c.labels, i, "3") >= 0
+		}
+	},
+	"labels['3']": func(c *benchColumns) {
+		values := c.labels.Items().(*array.Int64).Int64Values()
+		for i := range c.visits {
+			if at := keyOf(c.labels, i, "3"); at >= 0 {
+				c.ints[i] = values[at]
+			}
+		}
+	},
+}
+
+// keyOf is where a map of row i has its last entry of a key, -1 if nowhere.
+func keyOf(m *array.Map, i int, key string) int {
+	keys := m.Keys().(*array.String)
+	from, to := m.ValueOffsets(i)
+	for at := int(to) - 1; at >= int(from); at-- {
+		if keys.Value(at) == key {
+			return at
+		}
+	}
+	return -1
 }
 
 // BenchmarkKinds is of functions with operands of other kinds than BenchmarkFunctions has:
@@ -409,22 +458,12 @@ func BenchmarkFunctions(b *testing.B) {
 func BenchmarkKinds(b *testing.B) {
 	batch := functionBatch()
 	defer batch.Release()
+	c := newBenchColumns(batch)
 	for _, src := range []string{
 		"cost + 1", "cost * cost", "cost / 3", "cost % 7", "-cost", "cost > 20", "cost > 20.5", "round(cost, 1)", "round(cost, -1)", "trunc(cost)", "sign(cost)", "sqrt(cost)",
 		"min(cost, 500)", "coalesce(cost, 0)", "active ? cost : 0", "cost in [1, 2, 3]", "cost in [cost, 3]",
 		"visits in [7, visits, 3]", "visits in [amount, 3]", "visits in scores", "'3' in labels", "labels['3']", "round(visits, -2)",
 	} {
-		p, err := expr.Compile(src, batch.Schema())
-		require.NoError(b, err)
-		b.Run(src, func(b *testing.B) {
-			for b.Loop() {
-				a, _, err := p.Eval(b.Context(), memory.DefaultAllocator, batch)
-				if err != nil {
-					b.Fatal(err)
-				}
-				a.Release()
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(batch.NumRows()), "ns/row")
-		})
+		b.Run(src, func(b *testing.B) { beside(b, src, batch, elementLoops[src], c) })
 	}
 }

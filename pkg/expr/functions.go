@@ -164,6 +164,7 @@ func functions() []function {
 			name: "in", tree: operators.In, form: "a in [x, y]", in: inComparison,
 			doc:   "Whether a equals one of the values between the brackets, which are none of them null; or an element of a list that is a column, a field, or made by split; or a key of a map. Constants are looked at first, then the others from the left: those behind the first that a equals are not evaluated, and their errors do not count. Nor is a evaluated where a column's list or map is null or empty.",
 			nulls: "null if a is null or the list is, and if a equals none and one of them is null; false of an empty column of lists, whatever a is",
+			slow:  "where the list is a column: as exists, a is compared with each element",
 			signatures: familyOf(anyKind, func(k kind) signature {
 				return signature{args: kinds(k, kindList), result: kindBool, build: buildMember}
 			}),
