@@ -7,14 +7,10 @@ package main
 import (
 	"context"
 	"os"
-	"os/signal"
-	"syscall"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal drains, a second one kills
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	err := run(untilSignalled(context.Background()), os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	if err != nil {
 		tell(os.Stderr, err, colours(os.Stderr, os.Getenv))
 	}

@@ -19,11 +19,34 @@ import (
 )
 
 // TestSecondSignalKills asks a transform to stop while it cannot finish a block: it drains,
-// which takes as long as its grace, until a second signal ends it at once.
+// which takes as long as its grace, until a second signal ends it at once; one that comes on
+// the heels of the first, too.
 func TestSecondSignalKills(t *testing.T) {
 	g := newRig(t, 20_000)
-	dir := filepath.Join(g.dir, "signal")
-	require.NoError(t, os.MkdirAll(dir, 0o755))
+	for _, name := range []string{"draining", "at once"} {
+		t.Run(name, func(t *testing.T) {
+			stuck, health := stuckTransform(t, g)
+			stuck.signal(syscall.SIGINT)
+			if name == "draining" {
+				require.Eventually(t, func() bool { return drains(health) }, drain, 5*time.Millisecond)
+				require.False(t, stuck.exited(), "it drains")
+			}
+			stuck.signal(syscall.SIGTERM)
+			select {
+			case <-stuck.done:
+				require.True(t, stuck.diedOf(syscall.SIGTERM) || name == "at once" && stuck.diedOf(syscall.SIGINT), stuck.how()) // nobody orders two at once
+			case <-time.After(5 * time.Second): // a quarter of its grace
+				require.FailNow(t, "a second signal did not end it")
+			}
+		})
+	}
+}
+
+// stuckTransform starts a transform that holds a block and cannot finish it, and says where
+// it tells of itself.
+func stuckTransform(t *testing.T, g *rig) (p *process, health string) {
+	t.Helper()
+	dir := t.TempDir()
 	b, err := newBroker(g, dir)
 	require.NoError(t, err)
 	require.NoError(t, b.start(t.Context()))
@@ -38,33 +61,27 @@ func TestSecondSignalKills(t *testing.T) {
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	health := l.Addr().String()
+	health = l.Addr().String()
 	require.NoError(t, l.Close())
 	gate := filepath.Join(dir, "gate")
-	stuck, err := launch("transform", filepath.Join(dir, "transform.log"), []string{fault.EnvFaults + "=" + string(fault.TransformAckBefore) + "=pause@1:" + gate},
+	p, err = launch("transform", filepath.Join(dir, "transform.log"), []string{fault.EnvFaults + "=" + string(fault.TransformAckBefore) + "=pause@1:" + gate},
 		g.levada, "transform", "--nats", b.url(), "--http", health)
 	require.NoError(t, err)
-	t.Cleanup(stuck.kill)
+	t.Cleanup(p.kill)
 	require.Eventually(t, func() bool {
 		_, err := os.Stat(gate + ".reached")
 		return err == nil
 	}, drain, 5*time.Millisecond)
-	stuck.signal(syscall.SIGTERM)
-	require.Eventually(t, func() bool { // it has heard
-		res, err := http.Get("http://" + health + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		return err == nil && res.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining")
-	}, drain, 5*time.Millisecond)
-	require.False(t, stuck.exited(), "it drains")
-	stuck.signal(syscall.SIGTERM)
-	select {
-	case <-stuck.done:
-		require.True(t, stuck.diedOf(syscall.SIGTERM), stuck.how())
-	case <-time.After(5 * time.Second): // a quarter of its grace
-		require.FailNow(t, "a second signal did not end it")
+	return p, health
+}
+
+// drains reports that a process has heard that it is to stop.
+func drains(health string) bool {
+	res, err := http.Get("http://" + health + "/readyz")
+	if err != nil {
+		return false
 	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	return err == nil && res.StatusCode == http.StatusServiceUnavailable && strings.Contains(string(body), "draining")
 }
