@@ -171,9 +171,11 @@ vuln: ## look for known vulnerabilities; needs the Go vulnerability database on 
 
 # test vets the code; race and fuzz would do it again, to every module, for the same answer.
 # Under -short, tests of values draw fewer and what has one goroutine is left out
-# (internal/rounds, [short] in scripts): a race lies in a schedule.
+# (internal/rounds, [short] in scripts): a race lies in a schedule. Of hundreds of
+# processes each would sleep for a second at its end.
 .PHONY: race
 race: export CGO_ENABLED = 1
+race: export GORACE = atexit_sleep_ms=50
 race: ## run the tests under the race detector; needs a C compiler
 	$(TESTS) -race -vet=off -short $(PACKAGES)
 	$(COUNTED)
