@@ -1,11 +1,14 @@
 package parquet
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/bitutil"
 	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 )
 
@@ -96,9 +99,26 @@ func ascending[T arrow.Timestamp | arrow.Date32 | int64 | int32](col arrow.Array
 	return rows >= leastAscent && first < last
 }
 
+// Bloom filters have as many bytes as their different values need, between these two. The
+// writer fills one of each size in turn and keeps the smallest that is large enough.
+const (
+	leastFilter = 2 << 10
+	mostFilter  = 8 << 20 // for 6.9 million values at 0.01
+	filterSizes = 13      // powers of two
+)
+
+// filterBytes is the size of a bloom filter of n different values of which fpp of the
+// lookups may be in vain, up to the next power of two: 8n / -ln(1 - fpp^(1/8)) bits, for
+// the split blocks of Parquet's BloomFilter.md.
+func filterBytes(n int64, fpp float64) int64 {
+	least := 8 * float64(n) / -math.Log(1-math.Pow(fpp, 1.0/8)) / 8
+	return int64(bitutil.NextPowerOf2(int(min(max(least, leastFilter), mostFilter))))
+}
+
 // properties are what a finish says to arrow-go. first are the first rows; it may be nil.
-func (f *Finish) properties(schema *arrow.Schema, first arrow.RecordBatch) ([]arrowparquet.WriterProperty, error) {
-	var props []arrowparquet.WriterProperty
+func (f *Finish) properties(schema *arrow.Schema, first arrow.RecordBatch, rows int64) ([]arrowparquet.WriterProperty, error) {
+	fpp := cmp.Or(f.FPP, 0.01)
+	props := []arrowparquet.WriterProperty{arrowparquet.WithMaxBloomFilterBytes(filterBytes(rows, fpp)), arrowparquet.WithBloomFilterCandidates(filterSizes)}
 	for i, field := range schema.Fields() {
 		var col arrow.Array
 		if first != nil {
@@ -114,10 +134,6 @@ func (f *Finish) properties(schema *arrow.Schema, first arrow.RecordBatch) ([]ar
 		case EncodingPlain:
 		}
 		if slices.Contains(f.Bloom, field.Name) {
-			fpp := f.FPP
-			if fpp == 0 {
-				fpp = 0.01
-			}
 			props = append(props, arrowparquet.WithBloomFilterEnabledFor(field.Name, true), arrowparquet.WithBloomFilterFPPFor(field.Name, fpp),
 				arrowparquet.WithAdaptiveBloomFilterEnabledFor(field.Name, true))
 		}

@@ -14,9 +14,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	arrowparquet "github.com/apache/arrow-go/v18/parquet"
 	"github.com/apache/arrow-go/v18/parquet/file"
+	"github.com/apache/arrow-go/v18/parquet/metadata"
 	"github.com/stretchr/testify/require"
 
 	"github.com/levada-data/levada/internal/parquet"
+	"github.com/levada-data/levada/internal/rounds"
 )
 
 var finishSchema = arrow.NewSchema([]arrow.Field{
@@ -119,6 +121,47 @@ func TestFinish_IsFollowed(t *testing.T) {
 		bf, err := rg.GetColumnBloomFilter(i)
 		require.NoError(t, err)
 		require.Equal(t, f.Name == "text" || f.Name == "any", bf != nil, f.Name)
+	}
+}
+
+// A bloom filter is as large as its values need: small for few, and for as many as a row
+// group has, lookups are in vain no more often than was asked for.
+func TestFinish_FiltersFitTheirValues(t *testing.T) {
+	rounds.Alone(t)
+	schema := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.PrimitiveTypes.Int64}}, nil)
+	for _, c := range []struct {
+		rows        int64
+		fpp         float64
+		least, most int64
+	}{{81, 0, 1 << 10, 4 << 10}, {30_000, 0, 32 << 10, 128 << 10}, {1 << 20, 0, 1 << 20, 4 << 20}, {1 << 20, 0.1, 512 << 10, 2 << 20}} {
+		b := array.NewInt64Builder(memory.DefaultAllocator)
+		for i := range c.rows {
+			b.Append(i)
+		}
+		batch := array.NewRecordBatch(schema, []arrow.Array{b.NewArray()}, c.rows)
+		var out bytes.Buffer
+		w, err := parquet.NewWriter(&out, schema, parquet.WriteOptions{Finish: parquet.Finish{Bloom: []string{"id"}, FPP: c.fpp}})
+		require.NoError(t, err)
+		require.NoError(t, w.Write(batch))
+		_, err = w.Close()
+		require.NoError(t, err)
+		r, err := file.NewParquetReader(bytes.NewReader(out.Bytes()))
+		require.NoError(t, err)
+		rg, err := r.GetBloomFilterReader().RowGroup(0)
+		require.NoError(t, err)
+		filter, err := rg.GetColumnBloomFilter(0)
+		require.NoError(t, err)
+		require.GreaterOrEqual(t, filter.Size(), c.least)
+		require.LessOrEqual(t, filter.Size(), c.most)
+		ids := metadata.TypedBloomFilter[int64]{BloomFilter: filter}
+		found := 0
+		for i := range c.rows {
+			require.True(t, ids.Check(i))
+			if ids.Check(-1 - i) {
+				found++
+			}
+		}
+		require.LessOrEqual(t, float64(found), 1.1*cmp.Or(c.fpp, 0.01)*float64(c.rows)+3, "%+v", c)
 	}
 }
 

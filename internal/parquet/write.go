@@ -102,7 +102,7 @@ func (w *Writer) open(first arrow.RecordBatch) error {
 	if c == compress.Codecs.Zstd {
 		props = append(props, arrowparquet.WithCompressionLevel(max(w.o.Level, 1)))
 	}
-	more, err := w.o.Finish.properties(w.schema, first)
+	more, err := w.o.Finish.properties(w.schema, first, w.o.RowsPerGroup)
 	if err != nil {
 		return err
 	}
