@@ -105,7 +105,7 @@ func books(w io.Writer, b *ledger.Books) {
 		t.add("skipped", "?", figure.Plural(int64(b.Skipped), "file")+" that could not be read: the manifest names them")
 	}
 	if b.Pruned > 0 {
-		t.add("pruned", figure.Rows(b.Pruned), "never read: the statistics of their row groups show that a filter drops them all")
+		t.add("pruned", figure.Rows(b.Pruned), "never read: statistics or a limit show that all of their row group are dropped")
 	}
 	t.add("read", figure.Rows(b.Read), "")
 	for _, op := range b.Operators() {
