@@ -183,7 +183,7 @@ race: ## run the tests under the race detector; needs a C compiler
 # A target compiles and links for longer than it fuzzes, on one processor: so JOBS at once,
 # and each fuzzes on one.
 .PHONY: fuzz
-fuzz: ## run each fuzz target for FUZZTIME, JOBS at once
+fuzz: ## run each fuzz target for FUZZTIME (10s, or 500x: so many inputs), JOBS at once
 	@grep -roE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sort | sed -E 's|/[^/]*:func | |' | \
 	  xargs -P $(JOBS) -L 1 bash -c 'code=0; \
 	    out=$$(go test -vet=off -run "^$$" -fuzz "^$$1\$$" -parallel 1 -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$0" < /dev/null 2>&1) || code=$$?; \
