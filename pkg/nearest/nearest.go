@@ -8,7 +8,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// atLeast is how many characters two names share at the beginning, if they share them all.
+// atLeast is how many bytes the shorter of two names has, of which one begins with the other.
 const atLeast = 3
 
 // Of returns the one of names that differs from name in the fewest characters, the first of

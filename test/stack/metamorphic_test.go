@@ -27,6 +27,7 @@ import (
 // nothing in the result: random pipelines, each run plainly and then in random other
 // ways, give the same rows.
 func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
+	const ways = 3
 	tables := []string{stack.Customers(t, 12_000, 3, 1500), stack.Customers(t, 36_000, 3, 9000), customersWithPlaces(t, 24_000)} // the row groups of one are worth keeping
 	for seed := range uint64(rounds.Of(6)) {
 		t.Run(fmt.Sprintf("seed%d", seed), func(t *testing.T) {
@@ -38,7 +39,7 @@ func TestMetamorphic_LayoutChangesNothing(t *testing.T) {
 			plain := way{blockBytes: 256 << 10, edge: 32 << 20, readers: 1, transforms: 1, writers: 1}
 			want := plain.run(t, in, stages)
 			require.NotEmpty(t, want)
-			for i := range 3 {
+			for i := range ways {
 				w := randomWay(r)
 				t.Logf("way %d: %+v", i, w)
 				got := w.run(t, in, stages)
